@@ -1,0 +1,85 @@
+#include "core/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Codes that are not named here blame the request: STATUS_INVALID_ARGUMENT. */
+static const struct {
+    enum error_code code;
+    enum status status;
+} STATUSES[] = {
+    {ERROR_NO_SUCH_SESSION, STATUS_NOT_FOUND},
+    {ERROR_NO_SUCH_NODE, STATUS_NOT_FOUND},
+    {ERROR_NO_SUCH_FILE, STATUS_NOT_FOUND},
+    {ERROR_NO_SUCH_PATH, STATUS_NOT_FOUND},
+    {ERROR_SESSION_RUNNING, STATUS_FAILED_PRECONDITION},
+    {ERROR_STORE_BUSY, STATUS_UNAVAILABLE},
+    {ERROR_STORE_FULL, STATUS_RESOURCE_EXHAUSTED},
+    {ERROR_STORE_FAILED, STATUS_INTERNAL},
+    {ERROR_HOST, STATUS_INTERNAL},
+    {ERROR_INTERNAL, STATUS_INTERNAL},
+};
+
+enum status error_code_status(enum error_code code)
+{
+    for (size_t i = 0; i < sizeof STATUSES / sizeof STATUSES[0]; i++)
+        if (STATUSES[i].code == code)
+            return STATUSES[i].status;
+    return STATUS_INVALID_ARGUMENT;
+}
+
+void text_make_plain(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            *c = '\'';
+        else if (*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    }
+}
+
+static void error_format(struct error *error, enum error_code code, const char *field, const char *format,
+                         va_list arguments)
+{
+    error->status = error_code_status(code);
+    error->code = code;
+    snprintf(error->field, sizeof error->field, "%s", field == NULL ? "" : field);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    text_make_plain(error->message);
+}
+
+enum status error_set(struct error *error, enum error_code code, const char *field, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    error_format(error, code, field, format, arguments);
+    va_end(arguments);
+    return error->status;
+}
+
+void errors_add(struct errors *errors, enum error_code code, const char *field, const char *format, ...)
+{
+    va_list arguments;
+
+    if (errors->count == sizeof errors->items / sizeof errors->items[0])
+        return;
+    va_start(arguments, format);
+    error_format(&errors->items[errors->count++], code, field, format, arguments);
+    va_end(arguments);
+}
+
+void errors_add_error(struct errors *errors, const struct error *error)
+{
+    if (errors->count < sizeof errors->items / sizeof errors->items[0])
+        errors->items[errors->count++] = *error;
+}
+
+bool errors_blame(const struct errors *errors, const char *field)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        if (strcmp(errors->items[i].field, field) == 0)
+            return true;
+    return false;
+}
