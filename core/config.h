@@ -1,0 +1,50 @@
+/*
+ * The configuration: one table of keys (config.c) is the truth for the file, the environment, the
+ * command line and --help. Flags beat the environment (PKTCAPD_<KEY>), which beats the file.
+ */
+#ifndef PKTCAPD_CORE_CONFIG_H
+#define PKTCAPD_CORE_CONFIG_H
+
+#include "core/error.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum worker_mode { WORKER_SPAWN, WORKER_EXTERNAL };
+
+/* Which of the two programs reads the configuration: --help shows each its own keys, and a program
+ * accepts the other's, as both may share one file and one environment. */
+enum program { PROGRAM_PKTCAPD = 1, PROGRAM_WORKER = 2 };
+
+struct config {
+    char listen[128];
+    char data_dir[1024];
+    char config_file[1024];
+    int64_t worker; /* enum worker_mode */
+    char user[64];
+    char node_name[128];
+    int64_t log_level; /* enum log_level */
+    int64_t default_duration;
+    int64_t max_duration;
+    int64_t max_packets;
+    int64_t max_filesize;
+    int64_t max_snaplen;
+    int64_t max_captures;
+    int64_t ring_mb;
+    int64_t poll_interval;
+    int64_t disk_reserve_mb;
+    int64_t http_threads;
+    int64_t supervised; /* started by pktcapd: end when standard input closes */
+};
+
+enum config_outcome { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
+
+/* Reads the command line, the environment and the file that they name. *outcome says whether --help or
+ * --version was asked for. Fails with ERROR_BAD_PARAMETER naming the key, the value and what would be right. */
+MUST_USE enum status config_load(struct config *config, enum program program, int argc, char **argv,
+                                 enum config_outcome *outcome, struct error *error);
+
+/* Writes usage and the table of keys with defaults and ranges. */
+void config_help(enum program program, FILE *out);
+
+#endif

@@ -1,0 +1,229 @@
+#include "db/rows.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+enum column_kind { COLUMN_TEXT, COLUMN_INT32, COLUMN_INT64, COLUMN_NAME, COLUMN_FLAG };
+
+struct column {
+    const char *name;
+    enum column_kind kind;
+    size_t offset, size;
+    const struct names *names; /* COLUMN_NAME: stored as the name, so that the tables read well */
+};
+
+#define AT(member)          offsetof(struct session, member), sizeof(((struct session *)0)->member), NULL
+#define NAMED(member, list) offsetof(struct session, member), sizeof(((struct session *)0)->member), &(list)
+
+static const struct column SESSION_COLUMNS[] = {
+    {"id", COLUMN_TEXT, AT(id)},
+    {"node_id", COLUMN_TEXT, AT(node_id)},
+    {"run", COLUMN_INT32, AT(run.number)},
+    {"create_user", COLUMN_TEXT, AT(create_user)},
+    {"create_time_ms", COLUMN_INT64, AT(create_time_ms)},
+    {"last_modified_user", COLUMN_TEXT, AT(last_modified_user)},
+    {"last_modified_time_ms", COLUMN_INT64, AT(last_modified_time_ms)},
+    {"revision", COLUMN_INT32, AT(revision)},
+    {"node", COLUMN_TEXT, AT(request.node)},
+    {"node_ip", COLUMN_TEXT, AT(request.node_ip)},
+    {"cappoint", COLUMN_NAME, NAMED(request.cappoint, cappoint_names)},
+    {"capvalue", COLUMN_TEXT, AT(request.capvalue)},
+    {"capsource", COLUMN_NAME, NAMED(request.capsource, capsource_names)},
+    {"direction", COLUMN_NAME, NAMED(request.direction, direction_names)},
+    {"capmode", COLUMN_NAME, NAMED(request.capmode, capmode_names)},
+    {"capformat", COLUMN_NAME, NAMED(request.capformat, capformat_names)},
+    {"capduration", COLUMN_INT32, AT(request.capduration)},
+    {"capamount", COLUMN_INT32, AT(request.capamount)},
+    {"capfilesize", COLUMN_INT32, AT(request.capfilesize)},
+    {"capsnaplen", COLUMN_INT32, AT(request.capsnaplen)},
+    {"name", COLUMN_TEXT, AT(request.name)},
+    {"description", COLUMN_TEXT, AT(request.description)},
+    {"capexpression", COLUMN_TEXT, AT(request.capexpression)},
+    {"has_options", COLUMN_FLAG, AT(request.has_options)},
+    {"option_count", COLUMN_INT32, AT(request.option_count)},
+    {"tag_count", COLUMN_INT32, AT(request.tag_count)},
+    {"limit_duration_s", COLUMN_INT64, AT(limits.duration_s)},
+    {"limit_packets", COLUMN_INT64, AT(limits.packets)},
+    {"limit_file_size_mb", COLUMN_INT64, AT(limits.file_size_mb)},
+    {"limit_snaplen", COLUMN_INT64, AT(limits.snaplen)},
+};
+
+static const struct column RUN_COLUMNS[] = {
+    {"number", COLUMN_INT32, AT(run.number)},
+    {"state", COLUMN_NAME, NAMED(run.state, session_state_names)},
+    {"created_ms", COLUMN_INT64, AT(run.created_ms)},
+    {"started_ms", COLUMN_INT64, AT(run.started_ms)},
+    {"ended_ms", COLUMN_INT64, AT(run.ended_ms)},
+    {"stop_reason", COLUMN_NAME, NAMED(run.stop_reason, stop_reason_names)},
+    {"errormsg", COLUMN_TEXT, AT(run.errormsg)},
+    {"file", COLUMN_TEXT, AT(run.file)},
+    {"packets_captured", COLUMN_INT64, AT(run.counters.packets_captured)},
+    {"packets_dropped", COLUMN_INT64, AT(run.counters.packets_dropped)},
+    {"packets_dropped_interface", COLUMN_INT64, AT(run.counters.packets_dropped_interface)},
+    {"packets_skipped", COLUMN_INT64, AT(run.counters.packets_skipped)},
+    {"bytes_captured", COLUMN_INT64, AT(run.counters.bytes_captured)},
+    {"file_size", COLUMN_INT64, AT(run.counters.file_size)},
+};
+
+enum {
+    SESSION_COLUMN_COUNT = sizeof SESSION_COLUMNS / sizeof SESSION_COLUMNS[0],
+    RUN_COLUMN_COUNT = sizeof RUN_COLUMNS / sizeof RUN_COLUMNS[0],
+};
+
+const char *rows_select_list(char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "s.key");
+
+    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
+        used += (size_t)snprintf(out + used, size - used, ", s.%s", SESSION_COLUMNS[i].name);
+    for (size_t i = 0; i < RUN_COLUMN_COUNT; i++)
+        used += (size_t)snprintf(out + used, size - used, ", r.%s", RUN_COLUMNS[i].name);
+    return out;
+}
+
+const char *rows_insert_text(char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "INSERT INTO session (");
+
+    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", SESSION_COLUMNS[i].name);
+    used += (size_t)snprintf(out + used, size - used, ") VALUES (");
+    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
+        used += (size_t)snprintf(out + used, size - used, i == 0 ? "?" : ", ?");
+    snprintf(out + used, size - used, ")");
+    return out;
+}
+
+static void column_bind(sqlite3_stmt *statement, int at, const struct column *column, const void *record)
+{
+    const char *field = (const char *)record + column->offset;
+    int32_t small;
+    int64_t large;
+
+    switch (column->kind) {
+    case COLUMN_TEXT:
+        bind_text(statement, at, field);
+        break;
+    case COLUMN_INT32:
+        memcpy(&small, field, sizeof small);
+        if (small == INT_ABSENT)
+            sqlite3_bind_null(statement, at);
+        else
+            bind_integer(statement, at, small);
+        break;
+    case COLUMN_INT64:
+        memcpy(&large, field, sizeof large);
+        bind_integer(statement, at, large);
+        break;
+    case COLUMN_NAME:
+        memcpy(&small, field, sizeof small);
+        bind_text(statement, at, names_of(column->names, small));
+        break;
+    case COLUMN_FLAG:
+        bind_integer(statement, at, *(const bool *)field);
+        break;
+    }
+}
+
+static void text_read(sqlite3_stmt *statement, int at, char *out, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(statement, at);
+
+    snprintf(out, size, "%s", text == NULL ? "" : (const char *)text);
+}
+
+static void column_read(sqlite3_stmt *statement, int at, const struct column *column, void *record)
+{
+    char *field = (char *)record + column->offset;
+    bool is_null = sqlite3_column_type(statement, at) == SQLITE_NULL;
+    int32_t small = is_null ? INT_ABSENT : sqlite3_column_int(statement, at);
+    int64_t large = sqlite3_column_int64(statement, at);
+    int value;
+
+    switch (column->kind) {
+    case COLUMN_TEXT:
+        text_read(statement, at, field, column->size);
+        break;
+    case COLUMN_INT32:
+        memcpy(field, &small, sizeof small);
+        break;
+    case COLUMN_INT64:
+        memcpy(field, &large, sizeof large);
+        break;
+    case COLUMN_NAME:
+        value = is_null ? 0 : names_find(column->names, (const char *)sqlite3_column_text(statement, at));
+        small = value < 0 ? 0 : value;
+        memcpy(field, &small, sizeof small);
+        break;
+    case COLUMN_FLAG:
+        *(bool *)field = small > 0;
+        break;
+    }
+}
+
+void rows_bind_session(sqlite3_stmt *statement, const struct session *session)
+{
+    for (int i = 0; i < SESSION_COLUMN_COUNT; i++)
+        column_bind(statement, i + 1, &SESSION_COLUMNS[i], session);
+}
+
+void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key)
+{
+    int at = 0;
+
+    *key = sqlite3_column_int64(statement, at++);
+    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
+        column_read(statement, at++, &SESSION_COLUMNS[i], session);
+    for (size_t i = 0; i < RUN_COLUMN_COUNT; i++)
+        column_read(statement, at++, &RUN_COLUMNS[i], session);
+}
+
+static void option_read(sqlite3_stmt *statement, struct packet_capture_request *request, uint32_t i)
+{
+    int name = names_find(&option_names, (const char *)sqlite3_column_text(statement, 0));
+
+    request->options[i].name = name < 0 ? 0 : (enum option_name)name;
+    text_read(statement, 1, request->options[i].value, sizeof request->options[i].value);
+}
+
+static void tag_read(sqlite3_stmt *statement, struct packet_capture_request *request, uint32_t i)
+{
+    text_read(statement, 0, request->tags[i].scope, sizeof request->tags[i].scope);
+    text_read(statement, 1, request->tags[i].tag, sizeof request->tags[i].tag);
+}
+
+/* Reads the rows of one list; *count says how many the session has, and afterwards how many were read. */
+static enum status list_read(struct store *store, enum statement which, int64_t key, uint32_t *count, uint32_t most,
+                             void (*read)(sqlite3_stmt *, struct packet_capture_request *, uint32_t),
+                             struct packet_capture_request *request, struct error *error)
+{
+    uint32_t expected = *count;
+
+    *count = 0;
+    if (expected == 0)
+        return STATUS_OK;
+    sqlite3_stmt *statement = statement_get(store, which, error);
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, key);
+    for (;;) {
+        bool row;
+        enum status status = statement_step(store, statement, &row, error);
+        if (status != STATUS_OK || !row)
+            return status;
+        if (*count < most)
+            read(statement, request, (*count)++);
+    }
+}
+
+enum status rows_read_lists(struct store *store, int64_t key, struct session *session, struct error *error)
+{
+    struct packet_capture_request *request = &session->request;
+    enum status status =
+        list_read(store, GET_OPTIONS, key, &request->option_count, OPTIONS_MAX, option_read, request, error);
+
+    if (status != STATUS_OK)
+        return status;
+    return list_read(store, GET_TAGS, key, &request->tag_count, TAGS_MAX, tag_read, request, error);
+}

@@ -1,0 +1,83 @@
+/*
+ * What the files of the SQLite store share: the connection with its prepared statements, and
+ * short ways to bind, step and read. Private to db/.
+ */
+#ifndef PKTCAPD_DB_SQLITE_H
+#define PKTCAPD_DB_SQLITE_H
+
+#include "db/store.h"
+
+#include <sqlite3.h>
+
+/* Prepared once for each connection, at first use; the texts are in statements.c. */
+enum statement {
+    BEGIN_READ,
+    BEGIN_WRITE,
+    COMMIT,
+    ROLLBACK,
+    SYNCHRONOUS_NORMAL,
+    SYNCHRONOUS_FULL,
+    INSERT_SESSION,
+    INSERT_OPTION,
+    INSERT_TAG,
+    INSERT_RUN,
+    GET_SESSION,
+    GET_SESSION_RUN,
+    GET_RUN_SESSION,
+    GET_OPTIONS,
+    GET_TAGS,
+    GET_NEWEST_RUN,
+    GET_SESSION_EXISTS,
+    COUNT_SESSIONS,
+    COUNT_ENDED_SESSIONS,
+    TOUCH_SESSION,
+    NEXT_RUN,
+    STOP_RUN,
+    FLAG_RUN,
+    DELETE_SESSION,
+    CLAIM_RUN,
+    GET_RUN_STATE,
+    START_RUN,
+    REPORT_RUN,
+    CHECK_RUN,
+    FINISH_RUN,
+    RELEASE_RUN,
+    LIST_LEASES,
+    END_LEASES,
+    STATEMENT_COUNT,
+};
+
+extern const char *const statement_texts[STATEMENT_COUNT];
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+};
+
+/* Describes the connection's last failure. */
+enum status sqlite_failed(struct store *store, struct error *error);
+
+/* The statement, reset and ready to bind; NULL (and *error) if it cannot be prepared. */
+sqlite3_stmt *statement_get(struct store *store, enum statement which, struct error *error);
+
+/* Prepares a text in which @columns stands for rows_select_list(). The caller finalizes. */
+sqlite3_stmt *statement_prepare(struct store *store, const char *text, struct error *error);
+
+/* Steps once. *row says whether there is a row to read; without one the statement is reset. */
+MUST_USE enum status statement_step(struct store *store, sqlite3_stmt *statement, bool *row, struct error *error);
+
+/* Runs a statement that takes no values and gives no rows. */
+MUST_USE enum status statement_run(struct store *store, enum statement which, struct error *error);
+
+/* Ends a write transaction: COMMIT if status is OK, else ROLLBACK. Returns the first failure. */
+MUST_USE enum status transaction_end(struct store *store, enum status status, struct error *error);
+
+void bind_text(sqlite3_stmt *statement, int at, const char *text); /* "" binds NULL */
+void bind_integer(sqlite3_stmt *statement, int at, int64_t value);
+
+/* migrate.c: refuses a file that is no store of ours, or a newer one, before anything is changed; then brings
+ * the schema up to date, each migration in a transaction of its own. */
+MUST_USE enum status migrate_check(struct store *store, const char *path, struct error *error);
+MUST_USE enum status migrate(struct store *store, const char *path, struct error *error);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * The store: sessions and their runs, the only thing that the front end and the workers share.
+ *
+ * The front end inserts, reads, asks for stops, restarts and deletes; a worker claims a run, says that it
+ * started, reports how it goes and finishes it. A claim is a lease: it ends when its time is over or when
+ * it is given up, and whoever claims next gets a higher claim number, so that the earlier holder's words
+ * no longer count. Every change is durable when the call returns, but for progress reports, which the
+ * capture file can replace.
+ *
+ * A handle belongs to one thread. Every backend passes the suite in tests/contract/.
+ */
+#ifndef PKTCAPD_DB_STORE_H
+#define PKTCAPD_DB_STORE_H
+
+#include "core/error.h"
+#include "core/session.h"
+#include "core/uuid.h"
+
+struct store;
+
+/* Opens the database file, makes it if it is not there, and brings its schema up to date. Fails with
+ * ERROR_STORE_FAILED if the file is no store of ours or was made by a newer version. */
+MUST_USE enum status store_open(const char *path, struct store **store, struct error *error);
+void store_close(struct store *store);
+
+/* ---- the front end ---- */
+
+/* Adds a session with its first run, state CREATED. */
+MUST_USE enum status store_insert_session(struct store *store, const struct session *session, struct error *error);
+
+/* The session with its newest run, or with the run of this number (0: the newest). ERROR_NO_SUCH_SESSION. */
+MUST_USE enum status store_get_session(struct store *store, const char *id, int32_t run, struct session *session,
+                                       struct error *error);
+
+/* Where a page of the list starts, and how it is ordered. */
+struct list_query {
+    const char *sort_by;    /* one of store_sort_names; NULL: order of acceptance */
+    bool descending;
+    bool ended_only;        /* only sessions that have ended */
+    int32_t page_size;      /* at most this many */
+    bool has_after;         /* the page starts after this place: */
+    char after_value[1100]; /* the last row's sort value, as text */
+    int64_t after_key;      /* and its key, which breaks ties */
+};
+
+struct list_page {
+    int64_t total;       /* sessions on all pages */
+    bool has_more;       /* and then the place where the next page starts: */
+    char last_value[1100];
+    int64_t last_key;
+};
+
+extern const struct names store_sort_names;
+
+/* Calls visit for each session of one page; *page is filled afterwards. visit must not use the store. */
+MUST_USE enum status store_list_sessions(struct store *store, const struct list_query *query,
+                                         void (*visit)(void *context, const struct session *session), void *context,
+                                         struct list_page *page, struct error *error);
+
+/* Asks for the end of the newest run: one that no worker has claimed becomes STOPPED at once, another gets
+ * the stop flag; one that has ended stays as it is. */
+MUST_USE enum status store_request_stop(struct store *store, const char *id, const char *user, int64_t now_ms,
+                                        struct error *error);
+
+/* Adds a run in state CREATED to a session that has ended. ERROR_SESSION_RUNNING if it has not. */
+MUST_USE enum status store_restart_session(struct store *store, const char *id, const char *user, int64_t now_ms,
+                                           struct error *error);
+
+/* Deletes a session that has ended and its runs. ERROR_SESSION_RUNNING if it has not ended. */
+MUST_USE enum status store_delete_session(struct store *store, const char *id, struct error *error);
+
+/* ---- the worker ---- */
+
+/* A run that this worker holds. */
+struct lease {
+    int64_t key; /* of the run */
+    int64_t claim;
+    bool resumed;        /* it was STARTED, and its worker is gone */
+    bool overdue;        /* the earlier holder lives, but let its lease run out */
+    int64_t reported_ms; /* up to when the earlier holder's counters speak */
+};
+
+/* Claims one run of this node: first what a lost worker left STARTED, then the oldest CREATED one. Claimed
+ * exactly once, whatever the number of workers. *found says whether there was one. */
+MUST_USE enum status store_claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
+                                     int64_t lease_ms, bool *found, struct lease *lease, struct session *session,
+                                     struct error *error);
+
+/* What a worker says of a run. *lost is set when the lease is no longer its own: it must let go. */
+struct run_report {
+    struct lease lease;
+    struct run run;
+    int64_t reported_ms;
+    bool lost;
+    bool stop_requested; /* out: someone asked for the end */
+};
+
+/* The capture runs: CREATED becomes STARTED with run.started_ms and run.file. */
+MUST_USE enum status store_start_run(struct store *store, struct run_report *report, struct error *error);
+
+/* Writes counters and errormsg of many runs and renews their leases, in one transaction. */
+MUST_USE enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
+                                           int64_t lease_until_ms, struct error *error);
+
+/* Reads the stop flag and the lost flag of many runs; writes nothing. */
+MUST_USE enum status store_check_stops(struct store *store, struct run_report *reports, size_t count,
+                                       struct error *error);
+
+/* The run has ended: state, stop_reason, errormsg, ended_ms and counters of report.run. */
+MUST_USE enum status store_finish_run(struct store *store, struct run_report *report, struct error *error);
+
+/* Gives a run back unfinished, for the next worker: its lease ends now, its counters are kept. */
+MUST_USE enum status store_release_run(struct store *store, struct run_report *report, struct error *error);
+
+/* Ends the leases of every worker of this node that is no longer alive, as lives() says. */
+MUST_USE enum status store_end_lost_leases(struct store *store, const char *node_id,
+                                           bool (*lives)(void *context, const char *worker), void *context,
+                                           struct error *error);
+
+/* Whether the store knows a session of this id: what has files but no row is litter. */
+MUST_USE enum status store_has_session(struct store *store, const char *id, bool *has, struct error *error);
+
+#endif

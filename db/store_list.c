@@ -1,0 +1,122 @@
+/* The list of sessions, a page at a time: keyset pagination, so that a page costs the same wherever it is. */
+#include "db/rows.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SORT_STARTTIME, SORT_ENDTIME, SORT_SESSIONNAME, SORT_SESSIONSTATUS, SORT_FILESIZE };
+
+static const char *const sort_names[] = {
+    [SORT_STARTTIME] = "starttime",         [SORT_ENDTIME] = "endtime",   [SORT_SESSIONNAME] = "sessionname",
+    [SORT_SESSIONSTATUS] = "sessionstatus", [SORT_FILESIZE] = "filesize",
+};
+
+const struct names store_sort_names = {sort_names, sizeof sort_names / sizeof sort_names[0]};
+
+/* The order of acceptance is the order of keys, and the key is indexed: no sorting for the default. */
+static const struct {
+    const char *expression;
+    const char *bound; /* how the place of the last page's end is compared */
+} SORTS[] = {
+    [SORT_STARTTIME] = {"0", "CAST(?1 AS INTEGER)"},
+    [SORT_ENDTIME] = {"r.ended_ms", "CAST(?1 AS INTEGER)"},
+    [SORT_SESSIONNAME] = {"coalesce(s.name, s.id)", "?1"},
+    [SORT_SESSIONSTATUS] = {"r.state", "?1"},
+    [SORT_FILESIZE] = {"r.file_size", "CAST(?1 AS INTEGER)"},
+};
+
+static void list_text(const struct list_query *query, char *out, size_t size)
+{
+    int sort = query->sort_by == NULL ? SORT_STARTTIME : names_find(&store_sort_names, query->sort_by);
+    const char *expression = SORTS[sort].expression, *order = query->descending ? "DESC" : "ASC";
+    char after[256] = "1";
+
+    if (query->has_after && sort == SORT_STARTTIME)
+        snprintf(after, sizeof after, "s.key %s ?2", query->descending ? "<" : ">");
+    else if (query->has_after)
+        snprintf(after, sizeof after, "(%s, s.key) %s (%s, ?2)", expression, query->descending ? "<" : ">",
+                 SORTS[sort].bound);
+    /* The sort value comes last in the row, behind what rows_read() reads. */
+    snprintf(out, size,
+             "SELECT @columns, %s FROM session s JOIN run r ON r.session = s.key AND r.number = s.run"
+             " WHERE %s%s ORDER BY %s%s%s s.key %s LIMIT ?3",
+             expression, after, query->ended_only ? " AND r.state NOT IN ('CREATED', 'STARTED')" : "",
+             sort == SORT_STARTTIME ? "" : expression, sort == SORT_STARTTIME ? "" : " ",
+             sort == SORT_STARTTIME ? "" : (query->descending ? "DESC," : "ASC,"), order);
+}
+
+static enum status count_read(struct store *store, const struct list_query *query, int64_t *count,
+                              struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, query->ended_only ? COUNT_ENDED_SESSIONS : COUNT_SESSIONS, error);
+    bool row;
+
+    if (statement == NULL || statement_step(store, statement, &row, error) != STATUS_OK)
+        return error->status;
+    *count = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+static void place_read(sqlite3_stmt *statement, int64_t key, struct list_page *page)
+{
+    const unsigned char *value = sqlite3_column_text(statement, sqlite3_column_count(statement) - 1);
+
+    snprintf(page->last_value, sizeof page->last_value, "%s", value == NULL ? "" : (const char *)value);
+    page->last_key = key;
+}
+
+static enum status page_read(struct store *store, sqlite3_stmt *statement, const struct list_query *query,
+                             void (*visit)(void *, const struct session *), void *context, struct session *session,
+                             struct list_page *page, struct error *error)
+{
+    /* One row more than asked for tells whether there is a next page. */
+    for (int32_t seen = 0;; seen++) {
+        int64_t key;
+        bool row;
+        enum status status = statement_step(store, statement, &row, error);
+        if (status != STATUS_OK || !row)
+            return status;
+        page->has_more = seen == query->page_size;
+        if (page->has_more)
+            return STATUS_OK;
+        rows_read(statement, session, &key);
+        place_read(statement, key, page);
+        if ((status = rows_read_lists(store, key, session, error)) != STATUS_OK)
+            return status;
+        visit(context, session);
+    }
+}
+
+enum status store_list_sessions(struct store *store, const struct list_query *query,
+                                void (*visit)(void *context, const struct session *session), void *context,
+                                struct list_page *page, struct error *error)
+{
+    char text[1024];
+    struct list_page found = {0};
+    struct session *session = calloc(1, sizeof *session);
+    enum status status;
+
+    if (session == NULL)
+        return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
+    list_text(query, text, sizeof text);
+    sqlite3_stmt *statement = statement_prepare(store, text, error);
+    status = statement == NULL ? error->status : statement_run(store, BEGIN_READ, error);
+    if (status != STATUS_OK)
+        goto cleanup;
+    sqlite3_bind_text(statement, 1, query->after_value, -1, SQLITE_STATIC);
+    bind_integer(statement, 2, query->after_key);
+    bind_integer(statement, 3, (int64_t)query->page_size + 1);
+    status = count_read(store, query, &found.total, error);
+    if (status == STATUS_OK)
+        status = page_read(store, statement, query, visit, context, session, &found, error);
+    sqlite3_reset(statement);
+    status = transaction_end(store, status, error);
+    if (status == STATUS_OK)
+        *page = found;
+cleanup:
+    sqlite3_finalize(statement);
+    free(session);
+    return status;
+}

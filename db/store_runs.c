@@ -1,0 +1,288 @@
+/* The worker's half of the store: claims, reports and ends of runs. */
+#include "db/rows.h"
+
+static enum status claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
+                             int64_t lease_ms, bool *found, struct lease *lease, struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, CLAIM_RUN, error);
+
+    if (statement == NULL)
+        return error->status;
+    bind_text(statement, 1, node_id);
+    bind_text(statement, 2, worker);
+    bind_integer(statement, 3, now_ms);
+    bind_integer(statement, 4, now_ms + lease_ms);
+    enum status status = statement_step(store, statement, found, error);
+    if (status != STATUS_OK || !*found)
+        return status;
+    *lease = (struct lease){
+        .key = sqlite3_column_int64(statement, 0),
+        .claim = sqlite3_column_int64(statement, 1),
+        .resumed = sqlite3_column_int(statement, 2) != 0,
+        .overdue = sqlite3_column_int(statement, 3) != 0,
+        .reported_ms = sqlite3_column_int64(statement, 4),
+    };
+    bool more; /* steps to the end, which commits */
+    return statement_step(store, statement, &more, error);
+}
+
+static enum status run_session_read(struct store *store, int64_t run_key, struct session *session, struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, GET_RUN_SESSION, error);
+    int64_t key;
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, run_key);
+    if (statement_step(store, statement, &row, error) != STATUS_OK)
+        return error->status;
+    if (!row)
+        return error_set(error, ERROR_NO_SUCH_SESSION, NULL, "the claimed run is gone");
+    rows_read(statement, session, &key);
+    sqlite3_reset(statement);
+    return rows_read_lists(store, key, session, error);
+}
+
+enum status store_claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
+                            int64_t lease_ms, bool *found, struct lease *lease, struct session *session,
+                            struct error *error)
+{
+    enum status status = claim_run(store, node_id, worker, now_ms, lease_ms, found, lease, error);
+
+    if (status == STATUS_OK && *found)
+        status = run_session_read(store, lease->key, session, error);
+    return status;
+}
+
+static enum status run_touch(struct store *store, int64_t key, int64_t now_ms, struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, TOUCH_SESSION, error);
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, key);
+    bind_integer(statement, 2, now_ms);
+    bind_text(statement, 3, "");
+    return statement_step(store, statement, &row, error);
+}
+
+static enum status report_write(struct store *store, struct run_report *report, int64_t lease_until_ms,
+                                struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, REPORT_RUN, error);
+    const struct counters *counters = &report->run.counters;
+    const int64_t values[] = {
+        counters->packets_captured, counters->packets_dropped, counters->packets_dropped_interface,
+        counters->packets_skipped,  counters->bytes_captured,  counters->file_size,
+    };
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, report->lease.key);
+    bind_integer(statement, 2, report->lease.claim);
+    for (int i = 0; i < 6; i++)
+        bind_integer(statement, 3 + i, values[i]);
+    bind_text(statement, 9, report->run.errormsg);
+    bind_integer(statement, 10, report->reported_ms);
+    bind_integer(statement, 11, lease_until_ms);
+    if (statement_step(store, statement, &row, error) != STATUS_OK)
+        return error->status;
+    report->lost = !row;
+    if (row)
+        report->stop_requested = sqlite3_column_int(statement, 0) != 0;
+    sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+/* The one place where a worker moves a run: allowed by the state table, and only by who holds the lease.
+ * *lost says that the lease is another's, or that the move is not in the table. */
+static enum status move_check(struct store *store, struct run_report *report, enum session_state to,
+                              struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, GET_RUN_STATE, error);
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, report->lease.key);
+    if (statement_step(store, statement, &row, error) != STATUS_OK)
+        return error->status;
+    report->lost = true;
+    if (!row)
+        return STATUS_OK;
+    int from = names_find(&session_state_names, (const char *)sqlite3_column_text(statement, 0));
+    report->lost = from < 0 || !session_state_may_become((enum session_state)from, to) ||
+                   sqlite3_column_int64(statement, 1) != report->lease.claim;
+    report->stop_requested = sqlite3_column_int(statement, 2) != 0;
+    sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+static enum status start_run(struct store *store, struct run_report *report, struct error *error)
+{
+    bool row;
+    enum status status = move_check(store, report, STATE_STARTED, error);
+
+    if (status != STATUS_OK || report->lost)
+        return status;
+    sqlite3_stmt *statement = statement_get(store, START_RUN, error);
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, report->lease.key);
+    bind_integer(statement, 2, report->run.started_ms);
+    bind_text(statement, 3, report->run.file);
+    bind_integer(statement, 4, report->run.counters.file_size);
+    bind_integer(statement, 5, report->reported_ms);
+    if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
+        return status;
+    return run_touch(store, report->lease.key, report->run.started_ms, error);
+}
+
+enum status store_start_run(struct store *store, struct run_report *report, struct error *error)
+{
+    enum status status = statement_run(store, BEGIN_WRITE, error);
+
+    if (status == STATUS_OK)
+        status = transaction_end(store, start_run(store, report, error), error);
+    return status;
+}
+
+enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
+                                  int64_t lease_until_ms, struct error *error)
+{
+    struct error restore;
+    enum status status = statement_run(store, SYNCHRONOUS_NORMAL, error);
+
+    if (status != STATUS_OK || (status = statement_run(store, BEGIN_WRITE, error)) != STATUS_OK)
+        goto cleanup;
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = report_write(store, &reports[i], lease_until_ms, error);
+    status = transaction_end(store, status, error);
+cleanup:
+    if (statement_run(store, SYNCHRONOUS_FULL, &restore) != STATUS_OK && status == STATUS_OK) {
+        *error = restore;
+        status = restore.status;
+    }
+    return status;
+}
+
+enum status store_check_stops(struct store *store, struct run_report *reports, size_t count, struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, CHECK_RUN, error);
+
+    if (statement == NULL)
+        return error->status;
+    for (size_t i = 0; i < count; i++) {
+        bool row;
+        bind_integer(statement, 1, reports[i].lease.key);
+        bind_integer(statement, 2, reports[i].lease.claim);
+        if (statement_step(store, statement, &row, error) != STATUS_OK)
+            return error->status;
+        reports[i].lost = !row;
+        reports[i].stop_requested = row && sqlite3_column_int(statement, 0) != 0;
+        sqlite3_reset(statement);
+    }
+    return STATUS_OK;
+}
+
+static enum status finish_run(struct store *store, struct run_report *report, struct error *error)
+{
+    const struct run *run = &report->run;
+    bool row;
+    enum status status = move_check(store, report, run->state, error);
+
+    if (status != STATUS_OK || report->lost)
+        return status;
+    if ((status = report_write(store, report, 0, error)) != STATUS_OK)
+        return status;
+    sqlite3_stmt *statement = statement_get(store, FINISH_RUN, error);
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, report->lease.key);
+    bind_text(statement, 2, names_of(&session_state_names, (int)run->state));
+    bind_text(statement, 3, names_of(&stop_reason_names, (int)run->stop_reason));
+    bind_integer(statement, 4, run->ended_ms);
+    if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
+        return status;
+    return run_touch(store, report->lease.key, run->ended_ms, error);
+}
+
+enum status store_finish_run(struct store *store, struct run_report *report, struct error *error)
+{
+    enum status status = statement_run(store, BEGIN_WRITE, error);
+
+    if (status == STATUS_OK)
+        status = transaction_end(store, finish_run(store, report, error), error);
+    return status;
+}
+
+static enum status release_run(struct store *store, struct run_report *report, struct error *error)
+{
+    bool row;
+    enum status status = report_write(store, report, 0, error);
+
+    if (status != STATUS_OK || report->lost)
+        return status;
+    sqlite3_stmt *statement = statement_get(store, RELEASE_RUN, error);
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, report->lease.key);
+    return statement_step(store, statement, &row, error);
+}
+
+enum status store_release_run(struct store *store, struct run_report *report, struct error *error)
+{
+    enum status status = statement_run(store, BEGIN_WRITE, error);
+
+    if (status == STATUS_OK)
+        status = transaction_end(store, release_run(store, report, error), error);
+    return status;
+}
+
+enum { WORKERS_MAX = 64 };
+
+static enum status lease_holders(struct store *store, const char *node_id, char workers[WORKERS_MAX][UUID_SIZE],
+                                 size_t *count, struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, LIST_LEASES, error);
+    bool row = true;
+
+    *count = 0;
+    if (statement == NULL)
+        return error->status;
+    bind_text(statement, 1, node_id);
+    while (*count < WORKERS_MAX) {
+        if (statement_step(store, statement, &row, error) != STATUS_OK)
+            return error->status;
+        if (!row)
+            return STATUS_OK;
+        if (uuid_parse((const char *)sqlite3_column_text(statement, 0), workers[*count]))
+            (*count)++;
+    }
+    sqlite3_reset(statement);
+    return STATUS_OK;
+}
+
+enum status store_end_lost_leases(struct store *store, const char *node_id,
+                                  bool (*lives)(void *context, const char *worker), void *context,
+                                  struct error *error)
+{
+    char workers[WORKERS_MAX][UUID_SIZE];
+    size_t count;
+    bool row;
+    enum status status = lease_holders(store, node_id, workers, &count, error);
+
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        if (lives(context, workers[i]))
+            continue;
+        sqlite3_stmt *statement = statement_get(store, END_LEASES, error);
+        if (statement == NULL)
+            return error->status;
+        bind_text(statement, 1, workers[i]);
+        status = statement_step(store, statement, &row, error);
+    }
+    return status;
+}

@@ -1,0 +1,186 @@
+#include "host/data_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+const char *data_dir_path(const struct data_dir *directory, const char *name, char out[DATA_PATH_SIZE])
+{
+    snprintf(out, DATA_PATH_SIZE, "%s/%s", directory->path, name);
+    return out;
+}
+
+void data_dir_confined(struct data_dir *directory)
+{
+    directory->path[0] = '\0';
+}
+
+static enum status directory_make(const char *path, const struct identity *identity, struct error *error)
+{
+    if (mkdir(path, 0750) != 0 && errno != EEXIST)
+        return error_set(error, ERROR_HOST, "data_dir", "cannot make the data directory %s: %s", path, strerror(errno));
+    if (identity->change && chown(path, identity->uid, identity->gid) != 0)
+        return error_set(error, ERROR_HOST, "data_dir", "cannot give %s to the user %s: %s", path, identity->name,
+                         strerror(errno));
+    if (!identity->change && access(path, R_OK | W_OK | X_OK) != 0)
+        return error_set(error, ERROR_HOST, "data_dir", "the data directory %s cannot be written: %s", path,
+                         strerror(errno));
+    return STATUS_OK;
+}
+
+/* access() does not see a full or read-only file system under root's eyes; making a file does. */
+static enum status probe_write(const struct data_dir *directory, struct error *error)
+{
+    char path[DATA_PATH_SIZE], name[32];
+
+    snprintf(name, sizeof name, ".probe-%d", (int)getpid());
+    data_dir_path(directory, name, path);
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(error, ERROR_HOST, "data_dir", "the data directory %s cannot be written: %s",
+                         directory->shown, strerror(errno));
+    close(fd);
+    unlink(path);
+    return STATUS_OK;
+}
+
+static enum status make_parents(const char *directory, struct error *error)
+{
+    char path[1024];
+
+    snprintf(path, sizeof path, "%s", directory);
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(path, 0755) != 0 && errno != EEXIST)
+            return error_set(error, ERROR_HOST, "data_dir", "cannot make the directory %s: %s", path, strerror(errno));
+        *slash = '/';
+    }
+    return STATUS_OK;
+}
+
+enum status data_dir_prepare(const char *directory, const struct identity *identity, struct data_dir *out,
+                             struct error *error)
+{
+    static const char *const INSIDE[] = {"captures", "workers"};
+    struct data_dir made = {0};
+    char path[DATA_PATH_SIZE], plain[sizeof made.shown];
+    enum status status;
+
+    if ((status = make_parents(directory, error)) != STATUS_OK)
+        return status;
+    if ((status = directory_make(directory, identity, error)) != STATUS_OK)
+        return status;
+    char *absolute = realpath(directory, NULL);
+    if (absolute == NULL || strlen(absolute) >= sizeof made.path) {
+        free(absolute);
+        return error_set(error, ERROR_HOST, "data_dir", "the path of the data directory %s is too long", directory);
+    }
+    snprintf(made.path, sizeof made.path, "%s", strcmp(absolute, "/") == 0 ? "" : absolute);
+    snprintf(made.shown, sizeof made.shown, "%s", made.path);
+    free(absolute);
+    /* filelocation must not hold them (API.md), and it shows this path. */
+    snprintf(plain, sizeof plain, "%s", made.shown);
+    text_make_plain(plain);
+    if (strcmp(plain, made.shown) != 0)
+        return error_set(error, ERROR_HOST, "data_dir",
+                         "the path of the data directory may not hold quotes, backslashes or control characters");
+    if ((status = probe_write(&made, error)) != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < sizeof INSIDE / sizeof INSIDE[0]; i++)
+        if ((status = directory_make(data_dir_path(&made, INSIDE[i], path), identity, error)) != STATUS_OK)
+            return status;
+    *out = made;
+    return STATUS_OK;
+}
+
+void data_dir_capture_name(const char *session_id, int32_t run, char *out, size_t size)
+{
+    snprintf(out, size, "captures/%s/run-%d.pcap", session_id, run);
+}
+
+static bool node_id_read(const char *path, char out[UUID_SIZE])
+{
+    char text[UUID_SIZE] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, text, UUID_SIZE - 1);
+    close(fd);
+    return got == UUID_SIZE - 1 && uuid_parse(text, out);
+}
+
+/* Written aside and linked into place, so that two programs starting at once agree. */
+static bool node_id_write(const struct data_dir *directory, const char *path)
+{
+    char fresh[UUID_SIZE], line[UUID_SIZE + 1], aside[DATA_PATH_SIZE], name[32];
+
+    uuid_make(fresh);
+    snprintf(name, sizeof name, "node-id.%d", (int)getpid());
+    data_dir_path(directory, name, aside);
+    int length = snprintf(line, sizeof line, "%s\n", fresh);
+    int fd = open(aside, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return false;
+    bool written = write(fd, line, (size_t)length) == length && fsync(fd) == 0;
+    close(fd);
+    bool linked = written && (link(aside, path) == 0 || errno == EEXIST);
+    unlink(aside);
+    return linked;
+}
+
+enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZE], struct error *error)
+{
+    char path[DATA_PATH_SIZE];
+
+    data_dir_path(directory, "node-id", path);
+    if (node_id_read(path, out))
+        return STATUS_OK;
+    if (access(path, F_OK) == 0)
+        return error_set(error, ERROR_HOST, NULL, "%s/node-id does not hold a UUID; restore it, or remove it to become "
+                         "a new node", directory->shown);
+    if (!node_id_write(directory, path) || !node_id_read(path, out))
+        return error_set(error, ERROR_HOST, NULL, "cannot write %s/node-id: %s", directory->shown, strerror(errno));
+    return STATUS_OK;
+}
+
+bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    struct statvfs space;
+
+    if (statvfs(path[0] == '\0' ? "/" : path, &space) != 0)
+        return false;
+    *free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
+    *total_bytes = (uint64_t)space.f_blocks * space.f_frsize;
+    return true;
+}
+
+enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id, struct error *error)
+{
+    char name[64], path[DATA_PATH_SIZE], file[DATA_PATH_SIZE + 300];
+    const struct dirent *entry;
+
+    snprintf(name, sizeof name, "captures/%s", session_id);
+    data_dir_path(directory, name, path);
+    DIR *listing = opendir(path);
+    if (listing == NULL && errno == ENOENT)
+        return STATUS_OK;
+    if (listing == NULL)
+        return error_set(error, ERROR_HOST, NULL, "cannot open %s: %s", name, strerror(errno));
+    while ((entry = readdir(listing)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        unlink(file);
+    }
+    closedir(listing);
+    if (rmdir(path) != 0 && errno != ENOENT)
+        return error_set(error, ERROR_HOST, NULL, "cannot remove %s: %s", name, strerror(errno));
+    return STATUS_OK;
+}

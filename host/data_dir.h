@@ -1,0 +1,49 @@
+/*
+ * The data directory and the names in it:
+ *
+ *   pktcapd.db                        the store
+ *   node-id                           this node's UUID
+ *   captures/<session>/run-<n>.pcap   capture files
+ *   workers/<worker>.lock, .sock      a lock that a live worker holds, and its doorbell
+ */
+#ifndef PKTCAPD_HOST_DATA_DIR_H
+#define PKTCAPD_HOST_DATA_DIR_H
+
+#include "core/error.h"
+#include "core/uuid.h"
+#include "host/privileges.h"
+
+#include <stdint.h>
+
+enum { DATA_PATH_SIZE = 1200 };
+
+struct data_dir {
+    char path[1024];  /* as this process reaches it: "" once the process is confined to it */
+    char shown[1024]; /* absolute, as the user sees it: what filelocation is made of */
+};
+
+/* Makes the directory and what it holds, owned by identity, and checks that they can be written.
+ * Fails with ERROR_HOST and a sentence for the user. Called before privileges are dropped. */
+MUST_USE enum status data_dir_prepare(const char *directory, const struct identity *identity, struct data_dir *out,
+                                      struct error *error);
+
+/* To be called when privileges_drop() has confined the process. */
+void data_dir_confined(struct data_dir *directory);
+
+/* Writes path/name into out; returns out. */
+const char *data_dir_path(const struct data_dir *directory, const char *name, char out[DATA_PATH_SIZE]);
+
+/* The name, relative to the directory, of a run's capture file. */
+void data_dir_capture_name(const char *session_id, int32_t run, char *out, size_t size);
+
+/* This node's UUID, made at the first call ever. */
+MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZE], struct error *error);
+
+/* Bytes free for us on the file system, and its size; false if that cannot be told. */
+bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
+
+/* Removes every file of a session. Missing ones are fine. */
+MUST_USE enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id,
+                                             struct error *error);
+
+#endif
