@@ -75,7 +75,7 @@ enum option_name {
 
 struct capture_option {
     enum option_name name;
-    char value[64];
+    char value[UTF8_SIZE(63)];
 };
 
 struct tag {
@@ -87,7 +87,7 @@ enum { OPTIONS_MAX = 64, TAGS_MAX = 30, SNAPLEN_MAX = 262144, SNAPLEN_MIN = 24 }
 
 struct packet_capture_request {
     char node[UTF8_SIZE(64)];
-    char node_ip[64];
+    char node_ip[UTF8_SIZE(45)];
     enum cappoint cappoint;
     char capvalue[UTF8_SIZE(256)];
     enum capsource capsource;

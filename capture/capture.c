@@ -1,0 +1,502 @@
+#include "capture/capture.h"
+
+#include "capture/pcap_file.h"
+#include "capture/tap.h"
+#include "capture/writer.h"
+#include "core/clock.h"
+#include "core/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    FLUSH_MS = 250,   /* a growing file is this fresh */
+    LOOK_MS = 1000,   /* how often the interface is looked at, traffic or not */
+};
+
+struct capture {
+    struct capture_plan plan;
+    pthread_t thread;
+    int order_fd; /* an eventfd, readable once there is an order */
+    atomic_int order;
+
+    pthread_mutex_t mutex; /* guards report */
+    struct capture_report report;
+
+    /* The rest belongs to the thread. */
+    char path[DATA_PATH_SIZE];
+    struct point point;
+    struct tap *tap;
+    struct sink sink;
+    bool sink_open; /* and not yet the writer's */
+    struct writer *writer;
+    struct writer_totals totals;
+    struct run run;
+    int64_t packets, size, size_limit; /* as encoded: ahead of totals */
+    enum stop_reason limit_reached;    /* no more packets are taken */
+    int64_t deadline_ns, flush_ns, look_ns; /* monotonic */
+    int64_t dropped_before;                 /* by earlier workers of this run */
+    uint64_t interface_dropped_start, interface_dropped;
+    int64_t interface_dropped_before;
+};
+
+/* ---- reports ---- */
+
+static void notify(const struct capture *capture)
+{
+    uint64_t one = 1;
+
+    if (write(capture->plan.notify_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        log_error("cannot notify: %s", strerror(errno));
+}
+
+static void counters_update(struct capture *capture)
+{
+    struct counters *counters = &capture->run.counters;
+    struct tap_statistics statistics;
+
+    if (capture->writer != NULL)
+        writer_read_totals(capture->writer, &capture->totals);
+    counters->packets_captured = capture->totals.packets;
+    counters->bytes_captured = capture->totals.packet_bytes;
+    counters->file_size = capture->totals.size;
+    if (capture->tap == NULL)
+        return;
+    tap_read_statistics(capture->tap, &statistics);
+    counters->packets_dropped = capture->dropped_before + statistics.dropped + capture->totals.lost_packets;
+    counters->packets_dropped_interface = capture->interface_dropped_before +
+                                          (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
+}
+
+static void report_publish(struct capture *capture, enum capture_phase phase)
+{
+    pthread_mutex_lock(&capture->mutex);
+    bool changed = capture->report.phase != phase;
+    capture->report.phase = phase;
+    capture->report.run = capture->run;
+    capture->report.reported_ms = capture->totals.flushed_ms;
+    pthread_mutex_unlock(&capture->mutex);
+    if (changed)
+        notify(capture);
+}
+
+/* ---- ends ---- */
+
+static void end(struct capture *capture, enum session_state state, enum stop_reason reason)
+{
+    capture->run.state = state;
+    capture->run.stop_reason = reason;
+    capture->run.ended_ms = clock_now_ms();
+}
+
+static void errormsg_append(struct capture *capture, const char *text)
+{
+    size_t used = strlen(capture->run.errormsg);
+
+    snprintf(capture->run.errormsg + used, sizeof capture->run.errormsg - used, "%s%s", used == 0 ? "" : "; ", text);
+}
+
+static void end_with_error(struct capture *capture, enum stop_reason reason, const struct error *error)
+{
+    errormsg_append(capture, error->message);
+    end(capture, STATE_ERROR, reason);
+}
+
+static bool has_ended(const struct capture *capture)
+{
+    return session_state_has_ended(capture->run.state) || capture->report.suspended;
+}
+
+/* ---- opening ---- */
+
+/* Says in errormsg from when to when nothing was captured. */
+static void gap_note(struct capture *capture, int64_t last_packet_ms)
+{
+    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[128];
+    int64_t known_ms = capture->plan.lease.reported_ms;
+
+    clock_text(known_ms > last_packet_ms ? known_ms : last_packet_ms, from);
+    snprintf(text, sizeof text, "not captured from %s to %s: no worker was running", from,
+             clock_text(clock_now_ms(), to));
+    errormsg_append(capture, text);
+}
+
+static bool time_is_over(const struct capture *capture)
+{
+    return clock_now_ms() >= capture->run.started_ms + capture->plan.session.limits.duration_s * MS_PER_S;
+}
+
+/* Takes over what an earlier worker left: its file, its counters and the rest of the limits. */
+static void take_over(struct capture *capture)
+{
+    const struct limits *limits = &capture->plan.session.limits;
+    struct pcap_tally tally;
+    struct error error;
+
+    if (pcap_file_reopen(capture->path, &capture->sink, &tally, &error) != STATUS_OK) {
+        end_with_error(capture, error.code == ERROR_SESSION_RUNNING ? STOP_WORKER_LOST : STOP_INTERNAL, &error);
+        return;
+    }
+    capture->sink_open = true;
+    capture->totals = (struct writer_totals){
+        .packets = tally.packets, .packet_bytes = tally.packet_bytes, .size = tally.size};
+    capture->totals.flushed_ms = capture->plan.lease.reported_ms;
+    capture->packets = tally.packets;
+    capture->size = tally.size;
+    counters_update(capture);
+    if (limits->packets != 0 && tally.packets >= limits->packets) {
+        end(capture, STATE_FINISHED, STOP_PACKET_COUNT);
+        return;
+    }
+    gap_note(capture, tally.last_ns / NS_PER_MS);
+    if (time_is_over(capture))
+        end(capture, STATE_ERROR, STOP_WORKER_LOST);
+}
+
+static void open_tap(struct capture *capture)
+{
+    const struct packet_capture_request *request = &capture->plan.session.request;
+    struct tap_settings settings = {
+        .point = &capture->point,
+        .request = request,
+        .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
+        .ring_mb = capture->plan.ring_mb,
+    };
+    enum stop_reason reason = STOP_INTERNAL;
+    struct error error;
+
+    if (point_find(request->cappoint, request->capvalue, &capture->point, &error) != STATUS_OK) {
+        end_with_error(capture, error.code == ERROR_HOST ? STOP_INTERNAL : STOP_INTERFACE_GONE, &error);
+        return;
+    }
+    if (point_look(capture->point.index, &capture->interface_dropped_start) == POINT_UP)
+        capture->interface_dropped = capture->interface_dropped_start;
+    if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
+        end_with_error(capture, reason, &error);
+}
+
+static void open_file(struct capture *capture)
+{
+    struct error error;
+
+    if (capture->sink_open) {
+        if (pcap_file_linktype(&capture->sink) != tap_linktype(capture->tap)) {
+            error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now", capture->point.name);
+            end_with_error(capture, STOP_INTERFACE_GONE, &error);
+        }
+        return;
+    }
+    if (pcap_file_create(capture->path, tap_linktype(capture->tap), (uint32_t)capture->plan.session.limits.snaplen,
+                         &capture->sink, &error) != STATUS_OK) {
+        end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL, &error);
+        return;
+    }
+    capture->sink_open = true;
+    capture->totals.size = capture->size = capture->sink.size;
+    data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->run.file,
+                          sizeof capture->run.file);
+}
+
+static void open_writer(struct capture *capture)
+{
+    const char *directory = capture->plan.directory->path;
+    struct error error;
+
+    capture->totals.flushed_ms = clock_now_ms();
+    if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
+                    &capture->totals, &capture->writer, &error) != STATUS_OK) {
+        end_with_error(capture, STOP_INTERNAL, &error);
+        return;
+    }
+    capture->sink_open = false;
+}
+
+static void check_space(struct capture *capture)
+{
+    const char *directory = capture->plan.directory->path;
+    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes), free_bytes, total_bytes;
+    struct error error;
+
+    if (!data_dir_space(directory, &free_bytes, &total_bytes) || free_bytes >= reserve)
+        return;
+    error_set(&error, ERROR_STORE_FULL, NULL, "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
+              (unsigned long long)(free_bytes / 1000000), (unsigned long long)(reserve / 1000000));
+    end_with_error(capture, STOP_DISK_LOW, &error);
+}
+
+static void start_clock(struct capture *capture)
+{
+    const struct limits *limits = &capture->plan.session.limits;
+    int64_t now_ms = clock_now_ms();
+
+    if (capture->run.state == STATE_CREATED) {
+        capture->run.started_ms = now_ms;
+        capture->run.state = STATE_STARTED;
+    }
+    int64_t left_ms = capture->run.started_ms + limits->duration_s * MS_PER_S - now_ms;
+    capture->deadline_ns = clock_monotonic_ns() + left_ms * NS_PER_MS;
+    capture->size_limit = limits->file_size_mb * 1000000;
+}
+
+static void open_all(struct capture *capture)
+{
+    static void (*const STEPS[])(struct capture *) = {check_space, open_tap, open_file, open_writer, start_clock};
+
+    capture->dropped_before = capture->run.counters.packets_dropped;
+    capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
+    if (capture->plan.lease.resumed)
+        take_over(capture);
+    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !has_ended(capture); i++)
+        STEPS[i](capture);
+}
+
+/* ---- running ---- */
+
+static bool take_packet(void *context, const struct packet *packet)
+{
+    struct capture *capture = context;
+    int64_t limit = capture->plan.session.limits.packets;
+
+    if (capture->limit_reached != 0)
+        return false;
+    int64_t size = (int64_t)writer_packet_size(capture->writer, packet->captured);
+    if (capture->size + size > capture->size_limit) {
+        capture->limit_reached = STOP_FILE_SIZE;
+        return false;
+    }
+    writer_append(capture->writer, packet);
+    capture->size += size;
+    if (++capture->packets == limit)
+        capture->limit_reached = STOP_PACKET_COUNT;
+    return capture->limit_reached == 0;
+}
+
+/* Reads what the kernel took in before the stop; a block that is not full comes when it retires. */
+static void drain(struct capture *capture)
+{
+    int64_t give_up_ns = clock_monotonic_ns() + 3 * TAP_RETIRE_MS * NS_PER_MS;
+    struct tap_statistics statistics;
+    struct pollfd ready = {.fd = tap_fd(capture->tap), .events = POLLIN};
+
+    tap_freeze(capture->tap);
+    for (;;) {
+        int got = tap_read(capture->tap, take_packet, capture);
+        tap_read_statistics(capture->tap, &statistics);
+        if (capture->limit_reached != 0 || statistics.waiting <= 0)
+            return;
+        if (got <= 0 && clock_monotonic_ns() >= give_up_ns)
+            return;
+        if (got <= 0)
+            poll(&ready, 1, TAP_RETIRE_MS / 4);
+    }
+}
+
+static void look_at_interface(struct capture *capture)
+{
+    struct error error;
+    enum point_presence presence = point_look(capture->point.index, &capture->interface_dropped);
+
+    capture->look_ns = clock_monotonic_ns() + LOOK_MS * NS_PER_MS;
+    if (presence == POINT_UP)
+        return;
+    drain(capture);
+    error_set(&error, ERROR_HOST, NULL, "interface %s %s during the capture", capture->point.name,
+              presence == POINT_GONE ? "was removed" : "went down");
+    end_with_error(capture, STOP_INTERFACE_GONE, &error);
+}
+
+static void obey(struct capture *capture)
+{
+    enum capture_order order = (enum capture_order)atomic_load(&capture->order);
+
+    if (order == ORDER_NONE)
+        return;
+    if (order != ORDER_ABANDON)
+        drain(capture);
+    if (order == ORDER_TERMINATE) {
+        end(capture, STATE_STOPPED, STOP_TERMINATED);
+        return;
+    }
+    pthread_mutex_lock(&capture->mutex);
+    capture->report.suspended = true;
+    pthread_mutex_unlock(&capture->mutex);
+}
+
+static void check_writer(struct capture *capture)
+{
+    bool disk_full = capture->totals.error.code == ERROR_STORE_FULL;
+
+    if (capture->totals.failed && capture->run.state != STATE_ERROR)
+        end_with_error(capture, disk_full ? STOP_DISK_LOW : STOP_INTERNAL, &capture->totals.error);
+}
+
+static void check_limits(struct capture *capture)
+{
+    if (capture->limit_reached != 0) {
+        end(capture, STATE_FINISHED, capture->limit_reached);
+    } else if (clock_monotonic_ns() >= capture->deadline_ns) {
+        end(capture, STATE_FINISHED, STOP_DURATION);
+        drain(capture);
+    }
+}
+
+static void tick(struct capture *capture)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    if (now_ns < capture->flush_ns)
+        return;
+    capture->flush_ns = now_ns + FLUSH_MS * NS_PER_MS;
+    /* What is younger than a block's retirement may still be in the ring. */
+    writer_flush(capture->writer, clock_now_ms() - TAP_RETIRE_MS);
+    if (now_ns >= capture->look_ns)
+        look_at_interface(capture);
+    counters_update(capture);
+    check_writer(capture);
+    report_publish(capture, CAPTURE_RUNNING);
+}
+
+static struct timespec time_to_wake(const struct capture *capture)
+{
+    int64_t next_ns = capture->deadline_ns;
+
+    if (capture->look_ns < next_ns)
+        next_ns = capture->look_ns;
+    if (writer_has_pending(capture->writer) && capture->flush_ns < next_ns)
+        next_ns = capture->flush_ns;
+    next_ns -= clock_monotonic_ns();
+    if (next_ns < 0)
+        next_ns = 0;
+    return (struct timespec){.tv_sec = next_ns / NS_PER_S, .tv_nsec = next_ns % NS_PER_S};
+}
+
+static void run(struct capture *capture)
+{
+    struct pollfd ready[] = {{.fd = tap_fd(capture->tap), .events = POLLIN},
+                             {.fd = capture->order_fd, .events = POLLIN}};
+
+    while (!has_ended(capture)) {
+        struct timespec wait = time_to_wake(capture);
+        ready[0].revents = ready[1].revents = 0;
+        ppoll(ready, 2, &wait, NULL);
+        int got = tap_read(capture->tap, take_packet, capture);
+        check_limits(capture);
+        if (!has_ended(capture) && ready[1].revents != 0)
+            obey(capture);
+        if (!has_ended(capture) && (got < 0 || (ready[0].revents & POLLERR) != 0))
+            look_at_interface(capture);
+        if (!has_ended(capture))
+            tick(capture);
+    }
+}
+
+/* ---- the thread ---- */
+
+static void close_writer(struct capture *capture)
+{
+    struct writer *writer = capture->writer;
+
+    writer_flush(writer, clock_now_ms());
+    capture->writer = NULL;
+    writer_close(writer, &capture->totals);
+    check_writer(capture);
+}
+
+static void close_tap(struct capture *capture)
+{
+    struct tap_statistics statistics;
+
+    counters_update(capture);
+    tap_read_statistics(capture->tap, &statistics);
+    /* Without a disk to write to, what the kernel had taken in is lost as well. */
+    if (capture->totals.failed)
+        capture->run.counters.packets_dropped += statistics.waiting;
+    tap_close(capture->tap);
+    capture->tap = NULL;
+}
+
+static void close_all(struct capture *capture)
+{
+    struct error error;
+
+    if (capture->writer != NULL)
+        close_writer(capture);
+    else if (capture->sink_open && capture->sink.ops->close(&capture->sink, &error) != STATUS_OK)
+        errormsg_append(capture, error.message);
+    if (capture->tap != NULL)
+        close_tap(capture);
+}
+
+static void *capture_thread(void *argument)
+{
+    struct capture *capture = argument;
+
+    open_all(capture);
+    if (!has_ended(capture)) {
+        counters_update(capture);
+        report_publish(capture, CAPTURE_RUNNING);
+        run(capture);
+    }
+    close_all(capture);
+    report_publish(capture, CAPTURE_ENDED);
+    return NULL;
+}
+
+enum status capture_start(const struct capture_plan *plan, struct capture **out, struct error *error)
+{
+    struct capture *capture = calloc(1, sizeof *capture);
+    char name[96];
+
+    if (capture == NULL)
+        return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
+    capture->plan = *plan;
+    capture->run = plan->session.run;
+    capture->report.run = capture->run;
+    capture->report.reported_ms = plan->lease.reported_ms;
+    capture->order_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    pthread_mutex_init(&capture->mutex, NULL);
+    data_dir_capture_name(plan->session.id, capture->run.number, name, sizeof name);
+    data_dir_path(plan->directory, name, capture->path);
+    if (capture->order_fd < 0 || pthread_create(&capture->thread, NULL, capture_thread, capture) != 0) {
+        error_set(error, ERROR_INTERNAL, NULL, "cannot start a capture thread: %s", strerror(errno));
+        if (capture->order_fd >= 0)
+            close(capture->order_fd);
+        pthread_mutex_destroy(&capture->mutex);
+        free(capture);
+        return error->status;
+    }
+    *out = capture;
+    return STATUS_OK;
+}
+
+void capture_give_order(struct capture *capture, enum capture_order order)
+{
+    int none = ORDER_NONE;
+    uint64_t one = 1;
+
+    if (atomic_compare_exchange_strong(&capture->order, &none, (int)order) &&
+        write(capture->order_fd, &one, sizeof one) < 0)
+        log_error("cannot give an order: %s", strerror(errno));
+}
+
+void capture_read_report(struct capture *capture, struct capture_report *report)
+{
+    pthread_mutex_lock(&capture->mutex);
+    *report = capture->report;
+    pthread_mutex_unlock(&capture->mutex);
+}
+
+void capture_free(struct capture *capture)
+{
+    pthread_join(capture->thread, NULL);
+    close(capture->order_fd);
+    pthread_mutex_destroy(&capture->mutex);
+    free(capture);
+}

@@ -1,0 +1,52 @@
+/*
+ * One capture: a thread that taps an interface and writes what it sees, from its claim to its end.
+ *
+ * It knows nothing of the store. Whoever owns it gives it orders and reads its reports; notify_fd becomes
+ * readable when the phase changes.
+ */
+#ifndef PKTCAPD_CAPTURE_CAPTURE_H
+#define PKTCAPD_CAPTURE_CAPTURE_H
+
+#include "core/session.h"
+#include "db/store.h"
+#include "host/data_dir.h"
+
+struct capture;
+
+struct capture_plan {
+    struct session session; /* the run as claimed */
+    struct lease lease;
+    const struct data_dir *directory; /* outlives the capture */
+    uint32_t ring_mb;
+    uint64_t reserve_bytes; /* kept free on the disk, before the eighth rule */
+    int notify_fd;          /* an eventfd of the owner's */
+};
+
+enum capture_phase { CAPTURE_OPENING, CAPTURE_RUNNING, CAPTURE_ENDED };
+
+enum capture_order {
+    ORDER_NONE,
+    ORDER_TERMINATE, /* end the run */
+    ORDER_SUSPEND,   /* close the file; another worker goes on */
+    ORDER_ABANDON,   /* another worker has it already */
+};
+
+struct capture_report {
+    enum capture_phase phase;
+    bool suspended;      /* ended by ORDER_SUSPEND or ORDER_ABANDON: run.state still says STARTED or CREATED */
+    struct run run;      /* with the counters of what is on disk */
+    int64_t reported_ms; /* up to when the counters speak */
+};
+
+/* Starts the thread. plan is copied. */
+MUST_USE enum status capture_start(const struct capture_plan *plan, struct capture **capture, struct error *error);
+
+/* The first order counts. */
+void capture_give_order(struct capture *capture, enum capture_order order);
+
+void capture_read_report(struct capture *capture, struct capture_report *report);
+
+/* Waits for the thread (call it when the phase is CAPTURE_ENDED) and frees everything. */
+void capture_free(struct capture *capture);
+
+#endif

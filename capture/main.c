@@ -1,0 +1,166 @@
+/* pktcap-worker: claims sessions from the store and captures. Listens on no network. */
+#include "capture/pool.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "host/doorbell.h"
+#include "host/privileges.h"
+
+#include <dirent.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+struct worker {
+    struct config config;
+    struct data_dir directory;
+    char id[UUID_SIZE], node_id[UUID_SIZE];
+    struct store *store;
+    struct doorbell doorbell;
+    struct pool *pool;
+    int signal_fd;
+};
+
+static enum status settle(struct worker *worker, struct error *error)
+{
+    struct identity identity;
+    bool confined;
+    enum status status = identity_find(worker->config.user, &identity, error);
+
+    if (status == STATUS_OK)
+        status = data_dir_prepare(worker->config.data_dir, &identity, &worker->directory, error);
+    if (status == STATUS_OK)
+        status = privileges_drop(&identity, worker->directory.path, CAP_NET_RAW, &confined, error);
+    if (status != STATUS_OK)
+        return status;
+    if (confined)
+        data_dir_confined(&worker->directory);
+    if (!privileges_have(CAP_NET_RAW))
+        log_warning("no CAP_NET_RAW: every capture will end with PERMISSION; start as root, or give the capability "
+                    "to pktcap-worker (setcap cap_net_raw+ep)");
+    return STATUS_OK;
+}
+
+static enum status open_all(struct worker *worker, struct error *error)
+{
+    char path[DATA_PATH_SIZE];
+    enum status status = data_dir_node_id(&worker->directory, worker->node_id, error);
+
+    uuid_make(worker->id);
+    if (status == STATUS_OK)
+        status = store_open(data_dir_path(&worker->directory, "pktcapd.db", path), &worker->store, error);
+    if (status == STATUS_OK)
+        status = doorbell_open(&worker->doorbell, &worker->directory, worker->id, error);
+    if (status != STATUS_OK)
+        return status;
+    struct pool_settings settings = {&worker->config, &worker->directory, worker->store, worker->node_id, worker->id};
+    return pool_open(&settings, &worker->pool, error);
+}
+
+/* A crash between the deletion of a row and that of its files leaves files that nobody can ask for. */
+static void sweep(const struct worker *worker)
+{
+    char path[DATA_PATH_SIZE], id[UUID_SIZE];
+    const struct dirent *entry;
+    struct error error;
+    bool known;
+    DIR *listing = opendir(data_dir_path(&worker->directory, "captures", path));
+
+    while (listing != NULL && (entry = readdir(listing)) != NULL) {
+        if (!uuid_parse(entry->d_name, id) || store_has_session(worker->store, id, &known, &error) != STATUS_OK || known)
+            continue;
+        log_info("removing the files of deleted session %s", id);
+        if (data_dir_remove_session(&worker->directory, id, &error) != STATUS_OK)
+            log_warning("%s", error.message);
+    }
+    if (listing != NULL)
+        closedir(listing);
+}
+
+static void work(struct worker *worker)
+{
+    struct pollfd ready[] = {
+        {.fd = worker->signal_fd, .events = POLLIN},
+        {.fd = worker->doorbell.socket, .events = POLLIN},
+        {.fd = pool_fd(worker->pool), .events = POLLIN},
+        {.fd = worker->config.supervised ? STDIN_FILENO : -1, .events = POLLIN},
+    };
+
+    log_info("worker %s ready for node %s, at most %d captures at once", worker->id, worker->node_id,
+             (int)worker->config.max_captures);
+    pool_work(worker->pool, true);
+    for (;;) {
+        if (poll(ready, 4, pool_due_ms(worker->pool)) < 0)
+            continue;
+        if (ready[0].revents != 0 || ready[3].revents != 0)
+            return;
+        if (ready[1].revents != 0)
+            doorbell_answer(&worker->doorbell);
+        pool_work(worker->pool, ready[1].revents != 0);
+    }
+}
+
+static void close_all(struct worker *worker)
+{
+    if (worker->pool != NULL)
+        pool_close(worker->pool);
+    if (worker->doorbell.directory != NULL)
+        doorbell_close(&worker->doorbell);
+    store_close(worker->store);
+}
+
+/* Blocked before any thread starts, so that all inherit it and signal_fd gets them. */
+static int signals_open(void)
+{
+    sigset_t stops;
+
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigprocmask(SIG_BLOCK, &stops, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run(struct worker *worker)
+{
+    struct error error;
+
+    log_open("pktcap-worker", (enum log_level)worker->config.log_level);
+    umask(027);
+    worker->signal_fd = signals_open();
+    enum status status = settle(worker, &error);
+    if (status == STATUS_OK)
+        status = open_all(worker, &error);
+    if (status == STATUS_OK) {
+        sweep(worker);
+        work(worker);
+        log_info("stopping");
+    } else {
+        log_error("%s", error.message);
+    }
+    close_all(worker);
+    return status == STATUS_OK ? 0 : EX_CONFIG;
+}
+
+int main(int argc, char **argv)
+{
+    static struct worker worker;
+    enum config_outcome outcome;
+    struct error error;
+
+    if (config_load(&worker.config, PROGRAM_WORKER, argc, argv, &outcome, &error) != STATUS_OK) {
+        fprintf(stderr, "pktcap-worker: %s\n", error.message);
+        return 2;
+    }
+    if (outcome == CONFIG_HELP)
+        return config_help(PROGRAM_WORKER, stdout), 0;
+    if (outcome == CONFIG_VERSION)
+        return printf("pktcap-worker %s\n", PKTCAPD_VERSION) < 0;
+    return run(&worker);
+}

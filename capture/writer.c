@@ -1,0 +1,208 @@
+#include "capture/writer.h"
+
+#include "host/data_dir.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A batch must hold the largest packet; four of them give a stalled disk 4 MiB of patience before the ring. */
+enum { BATCH_COUNT = 4, BATCH_SIZE = 1 << 20 };
+
+struct writer {
+    struct sink sink;
+    char path[DATA_PATH_SIZE];
+    uint64_t reserve_bytes;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct batch batches[BATCH_COUNT]; /* used in turn */
+    unsigned filled, written;          /* counts of batches handed over and done with, under the mutex */
+    bool closing;
+    struct writer_totals totals;
+};
+
+static struct batch *batch_current(const struct writer *writer)
+{
+    return (struct batch *)&writer->batches[writer->filled % BATCH_COUNT];
+}
+
+static enum status space_check(const struct writer *writer, const struct batch *batch, struct error *error)
+{
+    uint64_t free_bytes, total_bytes;
+
+    if (data_dir_space(writer->path, &free_bytes, &total_bytes) && free_bytes < writer->reserve_bytes + batch->used)
+        return error_set(error, ERROR_STORE_FULL, NULL,
+                         "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
+                         (unsigned long long)(free_bytes / 1000000),
+                         (unsigned long long)(writer->reserve_bytes / 1000000));
+    return STATUS_OK;
+}
+
+/* Runs without the mutex: the batch is the writer thread's until it is counted as written. */
+static void batch_write(struct writer *writer, struct batch *batch, bool failed)
+{
+    struct error error;
+    int64_t packets = batch->packets;
+    enum status status = STATUS_OK;
+
+    if (!failed)
+        status = space_check(writer, batch, &error);
+    if (failed || status != STATUS_OK)
+        batch->packets = batch->packet_bytes = 0, batch->used = 0;
+    else
+        status = writer->sink.ops->write(&writer->sink, batch, &error);
+
+    pthread_mutex_lock(&writer->mutex);
+    writer->totals.packets += batch->packets;
+    writer->totals.packet_bytes += batch->packet_bytes;
+    writer->totals.size = writer->sink.size;
+    writer->totals.lost_packets += packets - batch->packets;
+    if (status != STATUS_OK) {
+        writer->totals.failed = true;
+        writer->totals.error = error;
+    } else if (!failed) {
+        writer->totals.flushed_ms = batch->filled_ms;
+    }
+    batch->used = 0;
+    batch->packets = batch->packet_bytes = 0;
+    writer->written++;
+    pthread_cond_broadcast(&writer->changed);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+static void *writer_run(void *argument)
+{
+    struct writer *writer = argument;
+
+    for (;;) {
+        pthread_mutex_lock(&writer->mutex);
+        while (writer->filled == writer->written && !writer->closing)
+            pthread_cond_wait(&writer->changed, &writer->mutex);
+        bool done = writer->filled == writer->written;
+        bool failed = writer->totals.failed;
+        struct batch *batch = &writer->batches[writer->written % BATCH_COUNT];
+        pthread_mutex_unlock(&writer->mutex);
+        if (done)
+            return NULL;
+        batch_write(writer, batch, failed);
+    }
+}
+
+static void writer_free(struct writer *writer)
+{
+    for (int i = 0; i < BATCH_COUNT; i++)
+        free(writer->batches[i].data);
+    pthread_cond_destroy(&writer->changed);
+    pthread_mutex_destroy(&writer->mutex);
+    free(writer);
+}
+
+enum status writer_open(struct sink sink, const char *path, uint64_t reserve_bytes, const struct writer_totals *start,
+                        struct writer **out, struct error *error)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    bool allocated = writer != NULL;
+
+    if (writer == NULL)
+        return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
+    writer->sink = sink;
+    writer->reserve_bytes = reserve_bytes;
+    writer->totals = *start;
+    snprintf(writer->path, sizeof writer->path, "%s", path);
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_cond_init(&writer->changed, NULL);
+    for (int i = 0; i < BATCH_COUNT; i++) {
+        writer->batches[i].data = malloc(BATCH_SIZE);
+        writer->batches[i].size = BATCH_SIZE;
+        allocated = allocated && writer->batches[i].data != NULL;
+    }
+    if (!allocated || pthread_create(&writer->thread, NULL, writer_run, writer) != 0) {
+        writer_free(writer);
+        return error_set(error, ERROR_INTERNAL, NULL, "cannot start a writer: out of memory or threads");
+    }
+    *out = writer;
+    return STATUS_OK;
+}
+
+size_t writer_packet_size(const struct writer *writer, uint32_t captured)
+{
+    return writer->sink.ops->packet_size(captured);
+}
+
+bool writer_has_pending(const struct writer *writer)
+{
+    return batch_current(writer)->packets > 0;
+}
+
+static void batch_hand_over(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->filled++;
+    pthread_cond_broadcast(&writer->changed);
+    while (writer->filled - writer->written == BATCH_COUNT)
+        pthread_cond_wait(&writer->changed, &writer->mutex);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_append(struct writer *writer, const struct packet *packet)
+{
+    struct batch *batch = batch_current(writer);
+
+    if (batch->used + writer->sink.ops->packet_size(packet->captured) > batch->size) {
+        /* All packets so far are in: the batch speaks up to its last one. */
+        batch->filled_ms = packet->timestamp_ns / 1000000;
+        batch_hand_over(writer);
+        batch = batch_current(writer);
+    }
+    writer->sink.ops->encode(batch, packet);
+}
+
+void writer_flush(struct writer *writer, int64_t now_ms)
+{
+    if (writer_has_pending(writer)) {
+        batch_current(writer)->filled_ms = now_ms;
+        batch_hand_over(writer);
+        return;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->filled == writer->written && !writer->totals.failed)
+        writer->totals.flushed_ms = now_ms;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_read_totals(struct writer *writer, struct writer_totals *totals)
+{
+    pthread_mutex_lock(&writer->mutex);
+    *totals = writer->totals;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_close(struct writer *writer, struct writer_totals *totals)
+{
+    struct error error;
+
+    if (writer_has_pending(writer))
+        batch_hand_over(writer);
+    pthread_mutex_lock(&writer->mutex);
+    writer->closing = true;
+    pthread_cond_broadcast(&writer->changed);
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_join(writer->thread, NULL);
+    *totals = writer->totals;
+    if (writer->sink.ops->close(&writer->sink, &error) != STATUS_OK && !totals->failed) {
+        totals->failed = true;
+        totals->error = error;
+    }
+    writer_free(writer);
+}
+
+uint64_t writer_reserve(const char *path, uint64_t setting_bytes)
+{
+    uint64_t free_bytes, total_bytes;
+
+    if (!data_dir_space(path, &free_bytes, &total_bytes))
+        return 0;
+    return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
+}

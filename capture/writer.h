@@ -1,0 +1,49 @@
+/*
+ * The writer: a thread that takes full batches from the capture thread and gives them to the sink.
+ *
+ * The capture thread appends packets and now and then flushes; it waits only when every batch is
+ * under way, and then the kernel's ring takes the strain. After a failure the writer writes nothing more
+ * and counts what it had to let go.
+ */
+#ifndef PKTCAPD_CAPTURE_WRITER_H
+#define PKTCAPD_CAPTURE_WRITER_H
+
+#include "capture/sink.h"
+
+struct writer;
+
+/* What the sink holds by now. */
+struct writer_totals {
+    int64_t packets, packet_bytes, size;
+    int64_t lost_packets; /* encoded but not written, after a failure */
+    int64_t flushed_ms;   /* everything that arrived before is in the sink */
+    bool failed;          /* and then: */
+    struct error error;   /* ERROR_STORE_FULL: the disk is full or at its reserve */
+};
+
+/* Takes the sink over. path names the file system whose reserve is watched: batches are refused when
+ * fewer than reserve_bytes would stay free. start is what the sink holds already. */
+MUST_USE enum status writer_open(struct sink sink, const char *path, uint64_t reserve_bytes,
+                                 const struct writer_totals *start, struct writer **writer, struct error *error);
+
+/* Bytes that a packet takes in the sink. */
+size_t writer_packet_size(const struct writer *writer, uint32_t captured);
+
+/* Appends one packet; may wait for the disk. */
+void writer_append(struct writer *writer, const struct packet *packet);
+
+/* Hands over what has been appended so far. now_ms: everything that arrived before it has been appended. */
+void writer_flush(struct writer *writer, int64_t now_ms);
+
+/* Whether something was appended and not handed over yet. */
+bool writer_has_pending(const struct writer *writer);
+
+void writer_read_totals(struct writer *writer, struct writer_totals *totals);
+
+/* Writes the rest, makes it durable, ends the thread and frees the writer. */
+void writer_close(struct writer *writer, struct writer_totals *totals);
+
+/* The reserve that applies on a file system: the setting, but at most an eighth of its size. */
+uint64_t writer_reserve(const char *path, uint64_t setting_bytes);
+
+#endif

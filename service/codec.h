@@ -1,0 +1,35 @@
+/*
+ * JSON in and out: the one place that knows json-c.
+ *
+ * Decoding is strict (unknown fields, wrong types and ranges are errors that name the field) and goes on
+ * after an error, so that one answer lists all. Answers are plain: integers without exponent, absent values
+ * left out, always an object.
+ */
+#ifndef PKTCAPD_SERVICE_CODEC_H
+#define PKTCAPD_SERVICE_CODEC_H
+
+#include "core/error.h"
+#include "core/session.h"
+#include "service/operations.h"
+
+/* Decodes a PacketCaptureRequest of length bytes. Fields in error are left absent. */
+void codec_decode_request(const char *body, size_t length, struct packet_capture_request *request,
+                          struct errors *errors);
+
+/* All encoders return a string that the caller frees, NULL if memory is out.
+ * data_dir is what filelocation starts with. */
+char *codec_encode_session(const struct session *session, const char *data_dir);
+
+/* ApiError: the first error as the error, each as a related_error. http_status is the status line's text, for
+ * example "BAD_REQUEST". */
+char *codec_encode_errors(const struct errors *errors, const char *http_status);
+
+/* A PacketCaptureSessionList, filled session by session. */
+struct session_list;
+struct session_list *codec_list_open(const char *data_dir);
+void codec_list_add(void *list, const struct session *session); /* a session_visitor */
+char *codec_list_close(struct session_list *list, int64_t total, const char *cursor, const char *sort_by,
+                       bool sort_ascending);
+void codec_list_abandon(struct session_list *list);
+
+#endif

@@ -1,0 +1,92 @@
+#include "service/frontend.h"
+
+#include "core/log.h"
+#include "host/privileges.h"
+#include "service/http.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static enum status settle(const struct config *config, struct data_dir *directory, struct error *error)
+{
+    struct identity identity;
+    bool confined;
+    enum status status = identity_find(config->user, &identity, error);
+
+    if (status == STATUS_OK)
+        status = data_dir_prepare(config->data_dir, &identity, directory, error);
+    if (status == STATUS_OK)
+        status = privileges_drop(&identity, directory->path, NO_CAPABILITY, &confined, error);
+    if (status == STATUS_OK && confined)
+        data_dir_confined(directory);
+    return status;
+}
+
+/* Opens the store once before anyone is served: a database that cannot be used is told at start. */
+static enum status store_try(const struct data_dir *directory, struct error *error)
+{
+    char path[DATA_PATH_SIZE];
+    struct store *store;
+    enum status status = store_open(data_dir_path(directory, "pktcapd.db", path), &store, error);
+
+    if (status == STATUS_OK)
+        store_close(store);
+    return status;
+}
+
+static enum status service_describe(const struct config *config, const struct data_dir *directory,
+                                    struct service *service, struct error *error)
+{
+    *service = (struct service){.config = config, .directory = directory};
+    if (config->node_name[0] != '\0')
+        snprintf(service->node_name, sizeof service->node_name, "%s", config->node_name);
+    else
+        gethostname(service->node_name, sizeof service->node_name - 1);
+    return data_dir_node_id(directory, service->node_id, error);
+}
+
+static void wait_for_end(int signal_fd)
+{
+    struct pollfd ready[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+
+    while (poll(ready, 2, -1) < 0)
+        continue;
+}
+
+int frontend_run(const struct config *config)
+{
+    struct data_dir directory;
+    struct service service;
+    struct http_server *server;
+    struct error error;
+    sigset_t stops;
+
+    prctl(PR_SET_NAME, "pktcapd-rest");
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigprocmask(SIG_SETMASK, &stops, NULL);
+    int signal_fd = signalfd(-1, &stops, SFD_CLOEXEC);
+    enum status status = settle(config, &directory, &error);
+    if (status == STATUS_OK)
+        status = store_try(&directory, &error);
+    if (status == STATUS_OK)
+        status = service_describe(config, &directory, &service, &error);
+    if (status == STATUS_OK)
+        status = http_open(&service, &server, &error);
+    if (status != STATUS_OK) {
+        log_error("%s", error.message);
+        return EX_CONFIG;
+    }
+    log_info("listening on http://%s, node %s (%s), data in %s", http_address(server), service.node_id,
+             service.node_name, directory.shown);
+    wait_for_end(signal_fd);
+    http_close(server);
+    return 0;
+}

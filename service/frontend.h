@@ -1,0 +1,11 @@
+/* The front end: the process that speaks HTTP, with no privilege. */
+#ifndef PKTCAPD_SERVICE_FRONTEND_H
+#define PKTCAPD_SERVICE_FRONTEND_H
+
+#include "core/config.h"
+
+/* Runs until SIGTERM, SIGINT or the end of standard input (the parent's end). Returns the exit status:
+ * 0, or EX_CONFIG where starting again would not help. */
+int frontend_run(const struct config *config);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * From a request to an answer, without sockets: finds the route, decodes, calls the operation, encodes.
+ */
+#ifndef PKTCAPD_SERVICE_HANDLERS_H
+#define PKTCAPD_SERVICE_HANDLERS_H
+
+#include "service/operations.h"
+
+struct parameter {
+    const char *name, *value; /* decoded */
+};
+
+enum { PARAMETERS_MAX = 16 };
+
+struct call {
+    const struct context *context; /* store may be NULL: then store_error says why */
+    struct error store_error;
+    const char *method, *path; /* path decoded, without the query */
+    size_t parameter_count;
+    struct parameter parameters[PARAMETERS_MAX];
+    const char *content_type; /* NULL if absent */
+    const char *body;
+    size_t body_length;
+};
+
+struct answer {
+    int status;      /* HTTP */
+    char *body;      /* JSON; the caller frees it */
+    char allow[64];  /* the Allow header of a 405, or empty */
+    bool has_file;   /* then the body is this file: */
+    struct capture_file file;
+};
+
+/* Always fills in an answer. */
+void call_handle(const struct call *call, struct answer *answer);
+
+/* Fills in an answer from errors. */
+void answer_errors(struct answer *answer, const struct errors *errors);
+
+/* Fills in an answer for what the HTTP server itself refuses; status as it chose. */
+void answer_http_error(struct answer *answer, int status, const char *message);
+
+/* "Not Found" for 404, as in the status line. */
+const char *http_reason(int status);
+
+#endif

@@ -1,0 +1,383 @@
+#include "service/http.h"
+
+#include "core/log.h"
+#include "service/handlers.h"
+#include "service/http_range.h"
+
+#include <civetweb.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum {
+    BODY_MAX = 64 * 1024,
+    DOWNLOAD_PIECE = 256 * 1024,
+    HEADER_MAX = 1024,
+};
+
+struct http_server {
+    const struct service *service;
+    struct mg_context *civetweb;
+    char address[160];
+    char problem[256]; /* what civetweb said when it could not start */
+};
+
+/* One for each of civetweb's threads: a store handle belongs to one thread. */
+struct http_thread {
+    struct store *store;
+};
+
+/* ---- answers ---- */
+
+/* civetweb keeps a connection by the request's own words; this says so to the client. */
+static bool client_closes(const struct mg_connection *connection)
+{
+    const char *header = mg_get_header(connection, "Connection");
+    bool keep_alive = header != NULL && strcasestr(header, "keep-alive") != NULL;
+
+    if (strcmp(mg_get_request_info(connection)->http_version, "1.1") == 0)
+        return header != NULL && !keep_alive;
+    return !keep_alive;
+}
+
+static int header_write(char *out, size_t size, const struct mg_connection *connection, int status,
+                        const char *content_type, int64_t length, const char *extra, bool close)
+{
+    return snprintf(out, size,
+                    "HTTP/1.1 %d %s\r\n"
+                    "Content-Type: %s\r\n"
+                    "Content-Length: %lld\r\n"
+                    "Connection: %s\r\n"
+                    "Cache-Control: no-store\r\n"
+                    "X-Content-Type-Options: nosniff\r\n"
+                    "%s\r\n",
+                    status, http_reason(status), content_type, (long long)length,
+                    close || client_closes(connection) ? "close" : "keep-alive", extra);
+}
+
+/* One write an answer: with two, Nagle's algorithm and delayed acknowledgements cost 40 ms. */
+static void json_send(struct mg_connection *connection, const struct answer *answer, bool head, bool close)
+{
+    static const char NO_MEMORY[] = "{\"httpStatus\":\"INTERNAL_SERVER_ERROR\",\"error_code\":36501,"
+                                    "\"module_name\":\"PacketCapture\",\"error_message\":\"out of memory\"}";
+    const char *body = answer->body == NULL ? NO_MEMORY : answer->body;
+    int status = answer->body == NULL ? 500 : answer->status;
+    size_t length = strlen(body);
+    char extra[96] = "";
+    char *whole = malloc(HEADER_MAX + length);
+
+    if (whole == NULL) {
+        mg_disable_connection_keep_alive(connection);
+        return;
+    }
+    if (answer->allow[0] != '\0')
+        snprintf(extra, sizeof extra, "Allow: %s\r\n", answer->allow);
+    if (close)
+        mg_disable_connection_keep_alive(connection);
+    int used = header_write(whole, HEADER_MAX, connection, status, "application/json", (int64_t)length, extra, close);
+    if (!head) {
+        memcpy(whole + used, body, length);
+        used += (int)length;
+    }
+    mg_write(connection, whole, (size_t)used);
+    free(whole);
+}
+
+/* ---- the capture file ---- */
+
+static void range_refuse(struct mg_connection *connection, const struct capture_file *file, bool head)
+{
+    struct errors errors = {0};
+    struct answer answer = {0};
+    char header[HEADER_MAX + 64], extra[64];
+
+    errors_add(&errors, ERROR_RANGE, "Range", "the range lies outside the file, which has %lld bytes",
+               (long long)file->size);
+    answer_errors(&answer, &errors);
+    if (answer.body == NULL)
+        return;
+    snprintf(extra, sizeof extra, "Content-Range: bytes */%lld\r\n", (long long)file->size);
+    int used = header_write(header, sizeof header, connection, answer.status, "application/json",
+                            (int64_t)strlen(answer.body), extra, false);
+    mg_write(connection, header, (size_t)used);
+    if (!head)
+        mg_write(connection, answer.body, strlen(answer.body));
+    free(answer.body);
+}
+
+static void bytes_send(struct mg_connection *connection, int fd, int64_t first, int64_t last)
+{
+    char *piece = malloc(DOWNLOAD_PIECE);
+
+    while (piece != NULL && first <= last) {
+        size_t wanted = last - first + 1 < DOWNLOAD_PIECE ? (size_t)(last - first + 1) : DOWNLOAD_PIECE;
+        ssize_t got = pread(fd, piece, wanted, first);
+        if (got <= 0 || mg_write(connection, piece, (size_t)got) != got)
+            break;
+        first += got;
+    }
+    /* What was announced and not sent can only be told by closing. */
+    if (first <= last)
+        mg_disable_connection_keep_alive(connection);
+    free(piece);
+}
+
+static void file_send(struct mg_connection *connection, const struct capture_file *file, bool head)
+{
+    char header[HEADER_MAX], extra[320], range[96] = "";
+    int64_t first = 0, last = file->size - 1;
+    int status = 200;
+
+    switch (range_parse(mg_get_header(connection, "Range"), file->size, &first, &last)) {
+    case RANGE_UNSATISFIABLE:
+        range_refuse(connection, file, head);
+        return;
+    case RANGE_PART:
+        status = 206;
+        snprintf(range, sizeof range, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)first, (long long)last,
+                 (long long)file->size);
+        break;
+    case RANGE_WHOLE:
+        break;
+    }
+    snprintf(extra, sizeof extra, "Content-Disposition: attachment; filename=\"%s\"\r\nAccept-Ranges: bytes\r\n%s",
+             file->name, range);
+    int used = header_write(header, sizeof header, connection, status, "application/octet-stream", last - first + 1,
+                            extra, false);
+    mg_write(connection, header, (size_t)used);
+    if (!head)
+        bytes_send(connection, file->fd, first, last);
+}
+
+/* ---- requests ---- */
+
+/* Reads the body, whatever the method: GETs may carry one, and what is left unread would be taken for the next
+ * request. Returns its length, or -1 if it is larger than BODY_MAX or the client went away. */
+static int64_t body_read(struct mg_connection *connection, char *body)
+{
+    int64_t length = 0;
+
+    for (;;) {
+        int got = mg_read(connection, body + length, (size_t)(BODY_MAX + 1 - length));
+        if (got < 0)
+            return -1;
+        length += got;
+        if (got == 0)
+            return length;
+        if (length > BODY_MAX)
+            return -1;
+    }
+}
+
+static bool expects_continue(const struct mg_connection *connection)
+{
+    const char *expect = mg_get_header(connection, "Expect");
+
+    return expect != NULL && strcasecmp(expect, "100-continue") == 0;
+}
+
+static bool body_too_large(struct mg_connection *connection, struct answer *answer)
+{
+    char message[96];
+
+    snprintf(message, sizeof message, "the body is larger than %d bytes", BODY_MAX);
+    answer_http_error(answer, 413, message);
+    json_send(connection, answer, false, true);
+    free(answer->body);
+    return true;
+}
+
+/* Splits the query string in place. */
+static bool query_split(char *query, struct call *call, struct errors *errors)
+{
+    struct mg_header fields[PARAMETERS_MAX];
+    int count = query[0] == '\0' ? 0 : mg_split_form_urlencoded(query, fields, PARAMETERS_MAX);
+
+    if (count < 0 || count > PARAMETERS_MAX) {
+        errors_add(errors, ERROR_BAD_PARAMETER, NULL, "the query string cannot be read, or has more than %d parameters",
+                   PARAMETERS_MAX);
+        return false;
+    }
+    for (int i = 0; i < count; i++)
+        call->parameters[call->parameter_count++] = (struct parameter){fields[i].name, fields[i].value};
+    return true;
+}
+
+static void thread_store(const struct service *service, struct http_thread *thread, struct call *call)
+{
+    char path[DATA_PATH_SIZE];
+
+    if (thread != NULL && thread->store == NULL &&
+        store_open(data_dir_path(service->directory, "pktcapd.db", path), &thread->store, &call->store_error) !=
+            STATUS_OK)
+        log_error("%s", call->store_error.message);
+}
+
+static void call_answer(struct mg_connection *connection, struct call *call, char *query)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    struct http_server *server = mg_get_user_context_data(connection);
+    struct http_thread *thread = mg_get_thread_pointer(connection);
+    struct answer answer = {0};
+    struct errors errors = {0};
+    bool head = strcmp(info->request_method, "HEAD") == 0;
+
+    thread_store(server->service, thread, call);
+    struct context context = {server->service, thread == NULL ? NULL : thread->store, "anonymous"};
+    call->context = &context;
+    if (query_split(query, call, &errors))
+        call_handle(call, &answer);
+    else
+        answer_errors(&answer, &errors);
+    if (answer.has_file) {
+        file_send(connection, &answer.file, head);
+        close(answer.file.fd);
+    } else {
+        json_send(connection, &answer, head, false);
+    }
+    log_debug("%s %s %s %d", info->remote_addr, info->request_method, call->path, answer.status);
+    free(answer.body);
+}
+
+/* Takes every request: what this returns is for civetweb's access log only. */
+static int request_begin(struct mg_connection *connection)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    struct answer refused = {0};
+    char *body = malloc(BODY_MAX + 1);
+    char *query = strdup(info->query_string == NULL ? "" : info->query_string);
+    int64_t length = -1;
+
+    if (body != NULL && query != NULL && info->content_length <= BODY_MAX) {
+        if (expects_continue(connection))
+            mg_write(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        length = body_read(connection, body);
+    }
+    if (length < 0) {
+        body_too_large(connection, &refused);
+    } else {
+        struct call call = {
+            .method = info->request_method,
+            .path = info->local_uri_raw,
+            .content_type = mg_get_header(connection, "Content-Type"),
+            .body = body,
+            .body_length = (size_t)length,
+        };
+        body[length] = '\0';
+        call_answer(connection, &call, query);
+    }
+    free(query);
+    free(body);
+    return 200;
+}
+
+/* What civetweb refuses before it is a request: malformed lines, headers too large, timeouts. */
+static int http_error(struct mg_connection *connection, int status, const char *message)
+{
+    struct answer answer = {0};
+
+    answer_http_error(&answer, status, message == NULL || message[0] == '\0' ? http_reason(status) : message);
+    json_send(connection, &answer, false, true);
+    free(answer.body);
+    return 0;
+}
+
+static int message_log(const struct mg_connection *connection, const char *message)
+{
+    struct http_server *server = mg_get_user_context_data(connection);
+
+    if (server != NULL && server->civetweb == NULL)
+        snprintf(server->problem, sizeof server->problem, "%s", message);
+    else
+        log_debug("http: %s", message);
+    return 1;
+}
+
+/* ---- the server ---- */
+
+static void *thread_open(const struct mg_context *civetweb, int type)
+{
+    (void)civetweb;
+    return type == 1 ? calloc(1, sizeof(struct http_thread)) : NULL;
+}
+
+static void thread_close(const struct mg_context *civetweb, int type, void *pointer)
+{
+    struct http_thread *thread = pointer;
+
+    (void)civetweb;
+    (void)type;
+    if (thread != NULL)
+        store_close(thread->store);
+    free(thread);
+}
+
+static void address_note(struct http_server *server)
+{
+    const char *listen = server->service->config->listen;
+    const char *colon = strrchr(listen, ':');
+    struct mg_server_port port;
+
+    if (mg_get_server_ports(server->civetweb, 1, &port) == 1)
+        snprintf(server->address, sizeof server->address, "%.*s:%d", colon == NULL ? 0 : (int)(colon - listen), listen,
+                 port.port);
+}
+
+enum status http_open(const struct service *service, struct http_server **out, struct error *error)
+{
+    const struct config *config = service->config;
+    struct http_server *server = calloc(1, sizeof *server);
+    char threads[24];
+    const char *options[] = {
+        "listening_ports", config->listen,
+        "num_threads", threads,
+        "tcp_nodelay", "1",
+        "enable_keep_alive", "yes",
+        "keep_alive_timeout_ms", "15000",
+        "request_timeout_ms", "30000",
+        "connection_queue", "128",
+        "listen_backlog", "1024",
+        "access_control_allow_methods", "",
+        "enable_auth_domain_check", "no",
+        "decode_url", "yes",
+        NULL,
+    };
+    struct mg_callbacks callbacks = {
+        .begin_request = request_begin,
+        .http_error = http_error,
+        .log_message = message_log,
+        .init_thread = thread_open,
+        .exit_thread = thread_close,
+    };
+
+    if (server == NULL)
+        return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
+    server->service = service;
+    snprintf(threads, sizeof threads, "%lld", (long long)config->http_threads);
+    mg_init_library(0);
+    server->civetweb = mg_start(&callbacks, server, options);
+    if (server->civetweb == NULL) {
+        error_set(error, ERROR_HOST, "listen", "cannot listen on %s: %s", config->listen,
+                  server->problem[0] == '\0' ? strerror(errno) : server->problem);
+        free(server);
+        return error->status;
+    }
+    address_note(server);
+    *out = server;
+    return STATUS_OK;
+}
+
+const char *http_address(const struct http_server *server)
+{
+    return server->address;
+}
+
+void http_close(struct http_server *server)
+{
+    mg_stop(server->civetweb);
+    mg_exit_library();
+    free(server);
+}

@@ -1,0 +1,322 @@
+#include "service/operations.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "host/doorbell.h"
+#include "service/validate.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TERMINATE_WAIT_MS = 5000 };
+
+static enum status failed(struct errors *errors, const struct error *error)
+{
+    errors_add_error(errors, error);
+    return error->status;
+}
+
+/* Ids are compared as the API shows them; what is no UUID names no session. */
+static bool id_parse(const char *text, char id[UUID_SIZE], struct errors *errors)
+{
+    if (uuid_parse(text, id))
+        return true;
+    errors_add(errors, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s", text);
+    return false;
+}
+
+enum status op_create_session(const struct context *context, const struct packet_capture_request *request,
+                              struct session *session, struct errors *errors)
+{
+    const struct service *service = context->service;
+    struct error error;
+
+    validate_request(service, request, errors);
+    if (errors->count > 0)
+        return errors->items[0].status;
+    *session = (struct session){
+        .request = *request,
+        .limits = effective_limits(service->config, request),
+        .create_time_ms = clock_now_ms(),
+        .run = {.number = 1, .state = STATE_CREATED},
+    };
+    uuid_make(session->id);
+    session->last_modified_time_ms = session->run.created_ms = session->create_time_ms;
+    snprintf(session->node_id, sizeof session->node_id, "%s", service->node_id);
+    snprintf(session->create_user, sizeof session->create_user, "%s", context->user);
+    snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", context->user);
+    if (store_insert_session(context->store, session, &error) != STATUS_OK)
+        return failed(errors, &error);
+    doorbell_ring(service->directory);
+    return STATUS_OK;
+}
+
+enum status op_get_session(const struct context *context, const char *text, struct session *session,
+                           struct errors *errors)
+{
+    char id[UUID_SIZE];
+    struct error error;
+
+    if (!id_parse(text, id, errors))
+        return STATUS_NOT_FOUND;
+    if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK)
+        return failed(errors, &error);
+    return STATUS_OK;
+}
+
+enum status op_restart_session(const struct context *context, const char *text, struct session *session,
+                               struct errors *errors)
+{
+    char id[UUID_SIZE];
+    struct error error;
+
+    if (!id_parse(text, id, errors))
+        return STATUS_NOT_FOUND;
+    if (store_restart_session(context->store, id, context->user, clock_now_ms(), &error) != STATUS_OK)
+        return failed(errors, &error);
+    doorbell_ring(context->service->directory);
+    return op_get_session(context, id, session, errors);
+}
+
+enum status op_terminate_session(const struct context *context, const char *text, struct session *session,
+                                 struct errors *errors)
+{
+    int64_t give_up_ms = clock_monotonic_ms() + TERMINATE_WAIT_MS;
+    char id[UUID_SIZE];
+    struct error error;
+
+    if (!id_parse(text, id, errors))
+        return STATUS_NOT_FOUND;
+    if (store_request_stop(context->store, id, context->user, clock_now_ms(), &error) != STATUS_OK)
+        return failed(errors, &error);
+    doorbell_ring(context->service->directory);
+    for (long pause_ms = 2;; pause_ms = pause_ms < 50 ? 2 * pause_ms : 50) {
+        enum status status = op_get_session(context, id, session, errors);
+        if (status != STATUS_OK || session_state_has_ended(session->run.state) ||
+            clock_monotonic_ms() >= give_up_ms)
+            return status;
+        nanosleep(&(struct timespec){.tv_nsec = pause_ms * NS_PER_MS}, NULL);
+    }
+}
+
+/* The row goes first: files without a row are swept later, a row without its files would lie. */
+static enum status delete_one(const struct context *context, const char *id, struct error *error)
+{
+    struct error leftover;
+    enum status status = store_delete_session(context->store, id, error);
+
+    if (status == STATUS_OK && data_dir_remove_session(context->service->directory, id, &leftover) != STATUS_OK)
+        log_warning("%s; the next start of the worker tries again", leftover.message);
+    return status;
+}
+
+enum status op_delete_session(const struct context *context, const char *text, struct session *session,
+                              struct errors *errors)
+{
+    char id[UUID_SIZE];
+    struct error error;
+
+    if (!id_parse(text, id, errors))
+        return STATUS_NOT_FOUND;
+    if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK ||
+        delete_one(context, id, &error) != STATUS_OK)
+        return failed(errors, &error);
+    return STATUS_OK;
+}
+
+/* ---- lists ---- */
+
+/* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and the
+ * value. It is opaque to clients, and refused with another order than it was made for. */
+static void cursor_make(const struct list_request *request, const struct list_page *page, char *out, size_t size)
+{
+    char text[1200];
+    size_t used = 0;
+
+    snprintf(text, sizeof text, "%d %s %lld %s", !request->descending, request->sort_by == NULL ? "-" : request->sort_by,
+             (long long)page->last_key, page->last_value);
+    out[0] = '\0';
+    for (const char *c = text; *c != '\0' && used + 3 <= size; c++)
+        used += (size_t)snprintf(out + used, size - used, "%02x", (unsigned char)*c);
+}
+
+static bool hex_decode(const char *hex, char *out, size_t size)
+{
+    size_t length = strlen(hex) / 2;
+
+    if (strlen(hex) % 2 != 0 || length >= size)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        unsigned byte;
+        if (!isxdigit((unsigned char)hex[2 * i]) || sscanf(hex + 2 * i, "%2x", &byte) != 1 || byte == 0)
+            return false;
+        out[i] = (char)byte;
+    }
+    out[length] = '\0';
+    return true;
+}
+
+static bool cursor_read(const struct list_request *request, struct list_query *query)
+{
+    char text[1200], sort[32];
+    int ascending, used = 0;
+    long long key;
+
+    if (!hex_decode(request->cursor, text, sizeof text) ||
+        sscanf(text, "%d %31s %lld%n", &ascending, sort, &key, &used) != 3 || text[used] != ' ' ||
+        ascending != !request->descending ||
+        strcmp(sort, request->sort_by == NULL ? "-" : request->sort_by) != 0)
+        return false;
+    query->has_after = true;
+    query->after_key = key;
+    snprintf(query->after_value, sizeof query->after_value, "%s", text + used + 1);
+    return true;
+}
+
+enum status op_list_sessions(const struct context *context, const struct list_request *request,
+                             session_visitor visit, void *visitor_context, struct list_response *response,
+                             struct errors *errors)
+{
+    struct list_query query = {
+        .sort_by = request->sort_by, .descending = request->descending, .page_size = request->page_size};
+    struct list_page page;
+    struct error error;
+
+    if (request->cursor != NULL && !cursor_read(request, &query)) {
+        errors_add(errors, ERROR_BAD_PARAMETER, "cursor",
+                   "the cursor is none that this list gave out with the same sort_by and sort_ascending");
+        return STATUS_INVALID_ARGUMENT;
+    }
+    if (store_list_sessions(context->store, &query, visit, visitor_context, &page, &error) != STATUS_OK)
+        return failed(errors, &error);
+    *response = (struct list_response){.total = page.total};
+    if (page.has_more)
+        cursor_make(request, &page, response->cursor, sizeof response->cursor);
+    return STATUS_OK;
+}
+
+/* ---- delete all ---- */
+
+enum { DELETE_PAGE = 100 };
+
+struct doomed {
+    size_t count;
+    struct session sessions[DELETE_PAGE];
+};
+
+static void doomed_add(void *visitor_context, const struct session *session)
+{
+    struct doomed *doomed = visitor_context;
+
+    doomed->sessions[doomed->count++] = *session;
+}
+
+/* Deletes one page and shows what went. A session that was restarted meanwhile stays. */
+static enum status doomed_delete(const struct context *context, const struct doomed *doomed, session_visitor visit,
+                                 void *visitor_context, struct error *error)
+{
+    for (size_t i = 0; i < doomed->count; i++) {
+        enum status status = delete_one(context, doomed->sessions[i].id, error);
+        if (status == STATUS_OK)
+            visit(visitor_context, &doomed->sessions[i]);
+        else if (status != STATUS_FAILED_PRECONDITION && status != STATUS_NOT_FOUND)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+enum status op_delete_sessions(const struct context *context, session_visitor visit, void *visitor_context,
+                               struct errors *errors)
+{
+    struct list_query query = {.ended_only = true, .page_size = DELETE_PAGE};
+    struct doomed *doomed = malloc(sizeof *doomed);
+    struct list_page page = {.has_more = true};
+    enum status status = STATUS_OK;
+    struct error error;
+
+    if (doomed == NULL) {
+        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
+        return STATUS_INTERNAL;
+    }
+    while (status == STATUS_OK && page.has_more) {
+        doomed->count = 0;
+        status = store_list_sessions(context->store, &query, doomed_add, doomed, &page, &error);
+        if (status == STATUS_OK)
+            status = doomed_delete(context, doomed, visit, visitor_context, &error);
+        query.has_after = true;
+        query.after_key = page.last_key;
+    }
+    free(doomed);
+    return status == STATUS_OK ? STATUS_OK : failed(errors, &error);
+}
+
+/* ---- the capture file ---- */
+
+/* A name that every shell and file system takes: no spaces, no path. */
+static void file_name(const struct session *session, char *out, size_t size)
+{
+    char name[100];
+    const char *from = session->request.name[0] == '\0' ? session->id : session->request.name;
+    size_t used = 0;
+
+    for (; *from != '\0' && used + 1 < sizeof name; from++) {
+        bool plain = isalnum((unsigned char)*from) || *from == '-' || *from == '_' || (*from == '.' && used > 0);
+        name[used++] = plain && (unsigned char)*from < 0x80 ? *from : '_';
+    }
+    name[used] = '\0';
+    if (session->run.number > 1)
+        snprintf(out, size, "%s-run%d.pcap", name, session->run.number);
+    else
+        snprintf(out, size, "%s.pcap", name);
+}
+
+static enum status file_open(const struct context *context, const struct session *session, struct capture_file *file,
+                             struct errors *errors)
+{
+    char path[DATA_PATH_SIZE];
+    struct stat status;
+
+    if (session->run.file[0] == '\0') {
+        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id", "run %d of session %s has no capture file%s",
+                   session->run.number, session->id, session->run.state == STATE_CREATED ? " yet" : "");
+        return STATUS_NOT_FOUND;
+    }
+    int fd = open(data_dir_path(context->service->directory, session->run.file, path), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id", "the capture file of session %s cannot be read: %s",
+                   session->id, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return STATUS_NOT_FOUND;
+    }
+    /* The row knows the edge of the last whole packet; the file may be ahead of it. */
+    int64_t known = session->run.counters.file_size;
+    *file = (struct capture_file){.fd = fd, .size = known < status.st_size ? known : status.st_size};
+    file_name(session, file->name, sizeof file->name);
+    return STATUS_OK;
+}
+
+enum status op_open_capture_file(const struct context *context, const char *text, int32_t run,
+                                 struct capture_file *file, struct errors *errors)
+{
+    char id[UUID_SIZE];
+    struct session session;
+    struct error error;
+
+    if (!id_parse(text, id, errors))
+        return STATUS_NOT_FOUND;
+    if (store_get_session(context->store, id, run, &session, &error) == STATUS_OK)
+        return file_open(context, &session, file, errors);
+    if (error.code == ERROR_NO_SUCH_SESSION && run != 0 &&
+        store_get_session(context->store, id, 0, &session, &error) == STATUS_OK)
+        error_set(&error, ERROR_NO_SUCH_FILE, "run", "session %s has no run %d; its newest is %d", id, run,
+                  session.run.number);
+    return failed(errors, &error);
+}

@@ -1,0 +1,86 @@
+/*
+ * What pktcapd does: the whole product in eight operations, without HTTP or JSON.
+ *
+ * A packet capture session is a request ("capture here, with this filter, until that limit") and what becomes
+ * of it. Creating one writes a row and returns at once; a worker captures; reading the row shows how it
+ * goes. Every operation takes a context (who asks, and through which store), typed arguments and a list
+ * of errors; on STATUS_OK the out parameters are set, else errors holds at least one error.
+ */
+#ifndef PKTCAPD_SERVICE_OPERATIONS_H
+#define PKTCAPD_SERVICE_OPERATIONS_H
+
+#include "core/config.h"
+#include "core/error.h"
+#include "core/session.h"
+#include "core/uuid.h"
+#include "db/store.h"
+#include "host/data_dir.h"
+
+/* What all requests share; constant while the service runs. */
+struct service {
+    const struct config *config;
+    const struct data_dir *directory;
+    char node_id[UUID_SIZE];
+    char node_name[128];
+};
+
+struct context {
+    const struct service *service;
+    struct store *store; /* of this thread */
+    const char *user;
+};
+
+typedef void (*session_visitor)(void *visitor_context, const struct session *session);
+
+/* Checks the request completely, then stores a session in state CREATED and wakes the workers. errors may
+ * hold what decoding found already: checking goes on, so that the client learns all at once, and fails. */
+MUST_USE enum status op_create_session(const struct context *context, const struct packet_capture_request *request,
+                                       struct session *session, struct errors *errors);
+
+MUST_USE enum status op_get_session(const struct context *context, const char *id, struct session *session,
+                                    struct errors *errors);
+
+/* A new run of a session that has ended. */
+MUST_USE enum status op_restart_session(const struct context *context, const char *id, struct session *session,
+                                        struct errors *errors);
+
+/* Ends the run; returns when it has ended, or after 5 s with the state as it is. Harmless on an ended session. */
+MUST_USE enum status op_terminate_session(const struct context *context, const char *id, struct session *session,
+                                          struct errors *errors);
+
+/* Removes a session that has ended, with its files; session is what was removed. */
+MUST_USE enum status op_delete_session(const struct context *context, const char *id, struct session *session,
+                                       struct errors *errors);
+
+struct list_request {
+    int32_t page_size;    /* 1 to 1000 */
+    const char *sort_by;  /* one of store_sort_names, or NULL */
+    bool descending;
+    const char *cursor;   /* of the page before, or NULL */
+};
+
+struct list_response {
+    int64_t total;
+    char cursor[2300]; /* empty on the last page */
+};
+
+MUST_USE enum status op_list_sessions(const struct context *context, const struct list_request *request,
+                                      session_visitor visit, void *visitor_context, struct list_response *response,
+                                      struct errors *errors);
+
+/* Removes every session that has ended; visit sees each. */
+MUST_USE enum status op_delete_sessions(const struct context *context, session_visitor visit, void *visitor_context,
+                                        struct errors *errors);
+
+/* A capture file as far as it is written: whole packets only. */
+struct capture_file {
+    int fd; /* the caller closes it */
+    int64_t size;
+    char name[160]; /* for the user's disk */
+};
+
+/* run 0: the newest. */
+MUST_USE enum status op_open_capture_file(const struct context *context, const char *id, int32_t run,
+                                          struct capture_file *file, struct errors *errors);
+
+#endif
