@@ -39,6 +39,7 @@ void text_make_plain(char *text)
     }
 }
 
+PRINTF_LIKE(4, 0)
 static void error_format(struct error *error, enum error_code code, const char *field, const char *format,
                          va_list arguments)
 {

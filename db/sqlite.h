@@ -42,7 +42,7 @@ enum statement {
     CHECK_RUN,
     FINISH_RUN,
     RELEASE_RUN,
-    LIST_LEASES,
+    NEXT_HOLDER,
     END_LEASES,
     STATEMENT_COUNT,
 };

@@ -2,6 +2,9 @@
 
 #define UNFINISHED "('CREATED', 'STARTED')"
 
+/* Whether a run is still its claimer's: not ended, not given back, not claimed by another. */
+#define HELD "claim = ?2 AND worker IS NOT NULL AND state IN " UNFINISHED
+
 /* INSERT_SESSION is made from the table of columns (rows.c). */
 const char *const statement_texts[STATEMENT_COUNT] = {
     [BEGIN_READ] = "BEGIN",
@@ -40,19 +43,19 @@ const char *const statement_texts[STATEMENT_COUNT] = {
                   " WHERE key = (SELECT key FROM run WHERE state IN " UNFINISHED
                   " AND node_id = ?1 AND lease_until_ms <= ?3 ORDER BY state = 'CREATED', key LIMIT 1)"
                   " RETURNING key, claim, state = 'STARTED', overdue, reported_ms",
-    [GET_RUN_STATE] = "SELECT state, claim, stop_requested FROM run WHERE key = ?",
+    [GET_RUN_STATE] = "SELECT state, stop_requested FROM run WHERE key = ?1 AND " HELD,
     [START_RUN] = "UPDATE run SET state = 'STARTED', started_ms = ?2, file = ?3, file_size = ?4, reported_ms = ?5"
                   " WHERE key = ?1",
     [REPORT_RUN] = "UPDATE run SET packets_captured = ?3, packets_dropped = ?4, packets_dropped_interface = ?5,"
                    " packets_skipped = ?6, bytes_captured = ?7, file_size = ?8, errormsg = ?9, reported_ms = ?10,"
                    " lease_until_ms = ?11"
-                   " WHERE key = ?1 AND claim = ?2 AND state IN " UNFINISHED " RETURNING stop_requested",
-    [CHECK_RUN] = "SELECT stop_requested FROM run WHERE key = ? AND claim = ? AND state IN " UNFINISHED,
+                   " WHERE key = ?1 AND " HELD " RETURNING stop_requested",
+    [CHECK_RUN] = "SELECT stop_requested FROM run WHERE key = ?1 AND " HELD,
     [FINISH_RUN] = "UPDATE run SET state = ?2, stop_reason = ?3, ended_ms = ?4, worker = NULL, lease_until_ms = 0"
                    " WHERE key = ?1",
     [RELEASE_RUN] = "UPDATE run SET worker = NULL, lease_until_ms = 0 WHERE key = ?",
-    [LIST_LEASES] = "SELECT DISTINCT worker FROM run WHERE state IN " UNFINISHED
-                    " AND node_id = ? AND worker IS NOT NULL",
+    [NEXT_HOLDER] = "SELECT worker FROM run WHERE state IN " UNFINISHED
+                    " AND node_id = ? AND worker > ? ORDER BY worker LIMIT 1",
     [END_LEASES] = "UPDATE run SET worker = NULL, lease_until_ms = 0 WHERE state IN " UNFINISHED
                    " AND worker = ?",
 };

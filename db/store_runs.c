@@ -1,6 +1,8 @@
 /* The worker's half of the store: claims, reports and ends of runs. */
 #include "db/rows.h"
 
+#include <stdio.h>
+
 static enum status claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
                              int64_t lease_ms, bool *found, struct lease *lease, struct error *error)
 {
@@ -108,15 +110,15 @@ static enum status move_check(struct store *store, struct run_report *report, en
     if (statement == NULL)
         return error->status;
     bind_integer(statement, 1, report->lease.key);
+    bind_integer(statement, 2, report->lease.claim);
     if (statement_step(store, statement, &row, error) != STATUS_OK)
         return error->status;
     report->lost = true;
     if (!row)
         return STATUS_OK;
     int from = names_find(&session_state_names, (const char *)sqlite3_column_text(statement, 0));
-    report->lost = from < 0 || !session_state_may_become((enum session_state)from, to) ||
-                   sqlite3_column_int64(statement, 1) != report->lease.claim;
-    report->stop_requested = sqlite3_column_int(statement, 2) != 0;
+    report->lost = from < 0 || !session_state_may_become((enum session_state)from, to);
+    report->stop_requested = sqlite3_column_int(statement, 1) != 0;
     sqlite3_reset(statement);
     return STATUS_OK;
 }
@@ -242,47 +244,47 @@ enum status store_release_run(struct store *store, struct run_report *report, st
     return status;
 }
 
-enum { WORKERS_MAX = 64 };
-
-static enum status lease_holders(struct store *store, const char *node_id, char workers[WORKERS_MAX][UUID_SIZE],
-                                 size_t *count, struct error *error)
+/* The holders are walked in order of their names; *found says whether there is one after this one. */
+static enum status next_holder(struct store *store, const char *node_id, char worker[UUID_SIZE], bool *found,
+                               struct error *error)
 {
-    sqlite3_stmt *statement = statement_get(store, LIST_LEASES, error);
-    bool row = true;
+    sqlite3_stmt *statement = statement_get(store, NEXT_HOLDER, error);
 
-    *count = 0;
     if (statement == NULL)
         return error->status;
     bind_text(statement, 1, node_id);
-    while (*count < WORKERS_MAX) {
-        if (statement_step(store, statement, &row, error) != STATUS_OK)
-            return error->status;
-        if (!row)
-            return STATUS_OK;
-        if (uuid_parse((const char *)sqlite3_column_text(statement, 0), workers[*count]))
-            (*count)++;
-    }
+    sqlite3_bind_text(statement, 2, worker, -1, SQLITE_TRANSIENT);
+    if (statement_step(store, statement, found, error) != STATUS_OK)
+        return error->status;
+    if (*found)
+        snprintf(worker, UUID_SIZE, "%s", (const char *)sqlite3_column_text(statement, 0));
     sqlite3_reset(statement);
     return STATUS_OK;
+}
+
+static enum status leases_end(struct store *store, const char *worker, struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, END_LEASES, error);
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_text(statement, 1, worker);
+    return statement_step(store, statement, &row, error);
 }
 
 enum status store_end_lost_leases(struct store *store, const char *node_id,
                                   bool (*lives)(void *context, const char *worker), void *context,
                                   struct error *error)
 {
-    char workers[WORKERS_MAX][UUID_SIZE];
-    size_t count;
-    bool row;
-    enum status status = lease_holders(store, node_id, workers, &count, error);
+    char worker[UUID_SIZE] = "";
 
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        if (lives(context, workers[i]))
-            continue;
-        sqlite3_stmt *statement = statement_get(store, END_LEASES, error);
-        if (statement == NULL)
-            return error->status;
-        bind_text(statement, 1, workers[i]);
-        status = statement_step(store, statement, &row, error);
+    for (;;) {
+        bool found;
+        enum status status = next_holder(store, node_id, worker, &found, error);
+        if (status == STATUS_OK && found && !lives(context, worker))
+            status = leases_end(store, worker, error);
+        if (status != STATUS_OK || !found)
+            return status;
     }
-    return status;
 }

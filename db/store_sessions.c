@@ -74,8 +74,10 @@ static enum status no_such_session(const char *id, struct error *error)
     return error_set(error, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s", id);
 }
 
-static enum status session_read(struct store *store, const char *id, int32_t run, struct session *session,
-                                struct error *error)
+/* The first statement stays at its row until the lists are read: so all is of one moment, and a deletion cannot fall
+ * between. */
+enum status store_get_session(struct store *store, const char *id, int32_t run, struct session *session,
+                              struct error *error)
 {
     sqlite3_stmt *statement = statement_get(store, run == 0 ? GET_SESSION : GET_SESSION_RUN, error);
     int64_t key;
@@ -91,16 +93,9 @@ static enum status session_read(struct store *store, const char *id, int32_t run
     if (!row)
         return no_such_session(id, error);
     rows_read(statement, session, &key);
+    enum status status = rows_read_lists(store, key, session, error);
     sqlite3_reset(statement);
-    return rows_read_lists(store, key, session, error);
-}
-
-/* What the options and tags belong to is never changed, so only the deletion of the session can fall between the
- * reads, and then it was there when it was asked for. */
-enum status store_get_session(struct store *store, const char *id, int32_t run, struct session *session,
-                              struct error *error)
-{
-    return session_read(store, id, run, session, error);
+    return status;
 }
 
 struct newest_run {

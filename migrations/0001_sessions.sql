@@ -1,7 +1,8 @@
 -- Sessions, what was asked for, and their runs: the queue of the workers and the history of the users.
+-- AUTOINCREMENT: a key is never given twice, for cursors of lists and leases of workers hold keys longer than rows live.
 
 CREATE TABLE session (
-    key INTEGER PRIMARY KEY,                 -- order of acceptance
+    key INTEGER PRIMARY KEY AUTOINCREMENT,   -- order of acceptance
     id TEXT NOT NULL UNIQUE,                 -- lower-case UUID
     node_id TEXT NOT NULL,                   -- the node that captures
     run INTEGER NOT NULL,                    -- number of the newest run
@@ -53,7 +54,7 @@ CREATE TABLE session_tag (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run (
-    key INTEGER PRIMARY KEY,                 -- order of the queue
+    key INTEGER PRIMARY KEY AUTOINCREMENT,   -- order of the queue
     session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
     number INTEGER NOT NULL,
     node_id TEXT NOT NULL,

@@ -100,12 +100,14 @@ void answer_errors(struct answer *answer, const struct errors *errors)
 
 void answer_http_error(struct answer *answer, int status, const char *message)
 {
-    struct errors errors = {0};
-    size_t at = http_find(status);
+    struct errors *errors = calloc(1, sizeof *errors);
 
-    errors_add(&errors, status == 413 ? ERROR_BODY_TOO_LARGE : ERROR_BAD_REQUEST, NULL, "%s", message);
     answer->status = status;
-    answer->body = codec_encode_errors(&errors, HTTP[at].name);
+    if (errors == NULL)
+        return;
+    errors_add(errors, status == 413 ? ERROR_BODY_TOO_LARGE : ERROR_BAD_REQUEST, NULL, "%s", message);
+    answer->body = codec_encode_errors(errors, HTTP[http_find(status)].name);
+    free(errors);
 }
 
 /* ---- parameters ---- */
@@ -315,27 +317,31 @@ static void media_type_check(const struct call *call, struct errors *errors)
         errors_add(errors, ERROR_MEDIA_TYPE, "Content-Type", "the body is %.64s; it must be application/json", type);
 }
 
-void call_handle(const struct call *call, struct answer *answer)
+bool call_needs_stack(const struct call *call)
 {
+    return strcmp(call->method, "POST") == 0 && call->body_length > 0;
+}
+
+void call_handle(struct call *call, struct answer *answer)
+{
+    struct errors *errors = &call->errors;
     struct route_match match;
-    struct errors errors = {0};
     struct error error;
 
     *answer = (struct answer){0};
     if (route_find(call->method, call->path, parameter_find(call, "action"), &match, &error) != STATUS_OK) {
-        errors_add_error(&errors, &error);
+        errors->count = 0;
+        errors_add_error(errors, &error);
         if (error.code == ERROR_METHOD_NOT_ALLOWED)
-            memcpy(answer->allow, match.allow, sizeof answer->allow);
+            snprintf(answer->headers, sizeof answer->headers, "Allow: %s\r\n", match.allow);
     } else {
-        media_type_check(call, &errors);
-        parameters_check(call, match.route, &errors);
-        if (errors.count == 0 && call->context->store == NULL)
-            errors_add_error(&errors, &call->store_error);
-        if (errors.count == 0)
-            dispatch(call, &match, answer, &errors);
+        media_type_check(call, errors);
+        parameters_check(call, match.route, errors);
+        if (errors->count == 0)
+            dispatch(call, &match, answer, errors);
     }
-    if (errors.count > 0)
-        answer_errors(answer, &errors);
+    if (errors->count > 0)
+        answer_errors(answer, errors);
     else
         answer->status = match.route->success;
 }

@@ -13,26 +13,28 @@ struct parameter {
 enum { PARAMETERS_MAX = 16 };
 
 struct call {
-    const struct context *context; /* store may be NULL: then store_error says why */
-    struct error store_error;
+    const struct context *context; /* store may be NULL: then errors says why */
     const char *method, *path; /* path decoded, without the query */
     size_t parameter_count;
     struct parameter parameters[PARAMETERS_MAX];
     const char *content_type; /* NULL if absent */
     const char *body;
     size_t body_length;
+    struct errors errors; /* starts empty; too large for the stack */
 };
 
 struct answer {
     int status;      /* HTTP */
     char *body;      /* JSON; the caller frees it */
-    char allow[64];  /* the Allow header of a 405, or empty */
+    char headers[96]; /* further header lines, each with its line end, or empty */
     bool has_file;   /* then the body is this file: */
     struct capture_file file;
 };
 
-/* Always fills in an answer. */
-void call_handle(const struct call *call, struct answer *answer);
+/* Always fills in an answer. Takes little stack (the server's threads have 100 kB), but for what
+ * call_needs_stack(): compiling filters recurses. */
+void call_handle(struct call *call, struct answer *answer);
+bool call_needs_stack(const struct call *call);
 
 /* Fills in an answer from errors. */
 void answer_errors(struct answer *answer, const struct errors *errors);

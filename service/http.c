@@ -6,6 +6,7 @@
 
 #include <civetweb.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ enum {
     BODY_MAX = 64 * 1024,
     DOWNLOAD_PIECE = 256 * 1024,
     HEADER_MAX = 1024,
+    QUERY_MAX = 8192,
+    ROOMY_STACK = 8 << 20,
 };
 
 struct http_server {
@@ -25,9 +28,15 @@ struct http_server {
     char problem[256]; /* what civetweb said when it could not start */
 };
 
-/* One for each of civetweb's threads: a store handle belongs to one thread. */
+/* One for each of civetweb's threads, whose stacks are too small for much: a store handle, and the request that the
+ * thread serves. */
 struct http_thread {
     struct store *store;
+    struct context context;
+    struct call call;
+    struct answer answer;
+    char body[BODY_MAX + 1];
+    char query[QUERY_MAX];
 };
 
 /* ---- answers ---- */
@@ -66,18 +75,16 @@ static void json_send(struct mg_connection *connection, const struct answer *ans
     const char *body = answer->body == NULL ? NO_MEMORY : answer->body;
     int status = answer->body == NULL ? 500 : answer->status;
     size_t length = strlen(body);
-    char extra[96] = "";
     char *whole = malloc(HEADER_MAX + length);
 
     if (whole == NULL) {
         mg_disable_connection_keep_alive(connection);
         return;
     }
-    if (answer->allow[0] != '\0')
-        snprintf(extra, sizeof extra, "Allow: %s\r\n", answer->allow);
     if (close)
         mg_disable_connection_keep_alive(connection);
-    int used = header_write(whole, HEADER_MAX, connection, status, "application/json", (int64_t)length, extra, close);
+    int used = header_write(whole, HEADER_MAX, connection, status, "application/json", (int64_t)length,
+                            answer->headers, close);
     if (!head) {
         memcpy(whole + used, body, length);
         used += (int)length;
@@ -88,24 +95,15 @@ static void json_send(struct mg_connection *connection, const struct answer *ans
 
 /* ---- the capture file ---- */
 
-static void range_refuse(struct mg_connection *connection, const struct capture_file *file, bool head)
+static void range_refuse(struct mg_connection *connection, const struct capture_file *file, struct http_thread *thread,
+                         bool head)
 {
-    struct errors errors = {0};
-    struct answer answer = {0};
-    char header[HEADER_MAX + 64], extra[64];
-
-    errors_add(&errors, ERROR_RANGE, "Range", "the range lies outside the file, which has %lld bytes",
+    errors_add(&thread->call.errors, ERROR_RANGE, "Range", "the range lies outside the file, which has %lld bytes",
                (long long)file->size);
-    answer_errors(&answer, &errors);
-    if (answer.body == NULL)
-        return;
-    snprintf(extra, sizeof extra, "Content-Range: bytes */%lld\r\n", (long long)file->size);
-    int used = header_write(header, sizeof header, connection, answer.status, "application/json",
-                            (int64_t)strlen(answer.body), extra, false);
-    mg_write(connection, header, (size_t)used);
-    if (!head)
-        mg_write(connection, answer.body, strlen(answer.body));
-    free(answer.body);
+    answer_errors(&thread->answer, &thread->call.errors);
+    snprintf(thread->answer.headers, sizeof thread->answer.headers, "Content-Range: bytes */%lld\r\n",
+             (long long)file->size);
+    json_send(connection, &thread->answer, head, false);
 }
 
 static void bytes_send(struct mg_connection *connection, int fd, int64_t first, int64_t last)
@@ -125,15 +123,16 @@ static void bytes_send(struct mg_connection *connection, int fd, int64_t first, 
     free(piece);
 }
 
-static void file_send(struct mg_connection *connection, const struct capture_file *file, bool head)
+static void file_send(struct mg_connection *connection, struct http_thread *thread, bool head)
 {
-    char header[HEADER_MAX], extra[320], range[96] = "";
+    const struct capture_file *file = &thread->answer.file;
+    char header[HEADER_MAX], extra[384], range[96] = "";
     int64_t first = 0, last = file->size - 1;
     int status = 200;
 
     switch (range_parse(mg_get_header(connection, "Range"), file->size, &first, &last)) {
     case RANGE_UNSATISFIABLE:
-        range_refuse(connection, file, head);
+        range_refuse(connection, file, thread, head);
         return;
     case RANGE_PART:
         status = 206;
@@ -179,98 +178,119 @@ static bool expects_continue(const struct mg_connection *connection)
     return expect != NULL && strcasecmp(expect, "100-continue") == 0;
 }
 
-static bool body_too_large(struct mg_connection *connection, struct answer *answer)
+static void body_refuse(struct mg_connection *connection)
 {
+    struct answer answer = {0};
     char message[96];
 
     snprintf(message, sizeof message, "the body is larger than %d bytes", BODY_MAX);
-    answer_http_error(answer, 413, message);
-    json_send(connection, answer, false, true);
-    free(answer->body);
-    return true;
+    answer_http_error(&answer, 413, message);
+    json_send(connection, &answer, false, true);
+    free(answer.body);
 }
 
 /* Splits the query string in place. */
-static bool query_split(char *query, struct call *call, struct errors *errors)
+static void query_split(char *query, struct call *call)
 {
     struct mg_header fields[PARAMETERS_MAX];
     int count = query[0] == '\0' ? 0 : mg_split_form_urlencoded(query, fields, PARAMETERS_MAX);
 
     if (count < 0 || count > PARAMETERS_MAX) {
-        errors_add(errors, ERROR_BAD_PARAMETER, NULL, "the query string cannot be read, or has more than %d parameters",
-                   PARAMETERS_MAX);
-        return false;
+        errors_add(&call->errors, ERROR_BAD_PARAMETER, NULL,
+                   "the query string cannot be read, or has more than %d parameters", PARAMETERS_MAX);
+        return;
     }
     for (int i = 0; i < count; i++)
         call->parameters[call->parameter_count++] = (struct parameter){fields[i].name, fields[i].value};
-    return true;
 }
 
-static void thread_store(const struct service *service, struct http_thread *thread, struct call *call)
+static void store_need(const struct service *service, struct http_thread *thread)
 {
     char path[DATA_PATH_SIZE];
+    struct error error;
 
-    if (thread != NULL && thread->store == NULL &&
-        store_open(data_dir_path(service->directory, "pktcapd.db", path), &thread->store, &call->store_error) !=
-            STATUS_OK)
-        log_error("%s", call->store_error.message);
+    if (thread->store == NULL &&
+        store_open(data_dir_path(service->directory, "pktcapd.db", path), &thread->store, &error) != STATUS_OK) {
+        log_error("%s", error.message);
+        errors_add_error(&thread->call.errors, &error);
+    }
+    thread->context = (struct context){service, thread->store, "anonymous"};
 }
 
-static void call_answer(struct mg_connection *connection, struct call *call, char *query)
+static void *handle(void *argument)
 {
-    const struct mg_request_info *info = mg_get_request_info(connection);
-    struct http_server *server = mg_get_user_context_data(connection);
-    struct http_thread *thread = mg_get_thread_pointer(connection);
-    struct answer answer = {0};
-    struct errors errors = {0};
-    bool head = strcmp(info->request_method, "HEAD") == 0;
+    struct http_thread *thread = argument;
 
-    thread_store(server->service, thread, call);
-    struct context context = {server->service, thread == NULL ? NULL : thread->store, "anonymous"};
-    call->context = &context;
-    if (query_split(query, call, &errors))
-        call_handle(call, &answer);
+    call_handle(&thread->call, &thread->answer);
+    return NULL;
+}
+
+/* Compiling a filter recurses deeper than civetweb's stacks are: such a call gets a stack of its own. */
+static void handle_with_stack(struct http_thread *thread)
+{
+    pthread_attr_t attributes;
+    pthread_t roomy;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, ROOMY_STACK);
+    if (pthread_create(&roomy, &attributes, handle, thread) == 0)
+        pthread_join(roomy, NULL);
     else
-        answer_errors(&answer, &errors);
-    if (answer.has_file) {
-        file_send(connection, &answer.file, head);
-        close(answer.file.fd);
+        answer_http_error(&thread->answer, 503, "the service is out of threads; try again");
+    pthread_attr_destroy(&attributes);
+}
+
+static void call_answer(struct mg_connection *connection, struct http_thread *thread)
+{
+    struct answer *answer = &thread->answer;
+    bool head = strcmp(thread->call.method, "HEAD") == 0;
+
+    if (call_needs_stack(&thread->call))
+        handle_with_stack(thread);
+    else
+        handle(thread);
+    if (answer->has_file) {
+        file_send(connection, thread, head);
+        close(answer->file.fd);
     } else {
-        json_send(connection, &answer, head, false);
+        json_send(connection, answer, head, false);
     }
-    log_debug("%s %s %s %d", info->remote_addr, info->request_method, call->path, answer.status);
-    free(answer.body);
+    log_debug("%s %s %s %d", mg_get_request_info(connection)->remote_addr, thread->call.method, thread->call.path,
+              answer->status);
+    free(answer->body);
 }
 
 /* Takes every request: what this returns is for civetweb's access log only. */
 static int request_begin(struct mg_connection *connection)
 {
     const struct mg_request_info *info = mg_get_request_info(connection);
-    struct answer refused = {0};
-    char *body = malloc(BODY_MAX + 1);
-    char *query = strdup(info->query_string == NULL ? "" : info->query_string);
+    const struct http_server *server = mg_get_user_context_data(connection);
+    struct http_thread *thread = mg_get_thread_pointer(connection);
     int64_t length = -1;
 
-    if (body != NULL && query != NULL && info->content_length <= BODY_MAX) {
+    if (info->content_length <= BODY_MAX) {
         if (expects_continue(connection))
             mg_write(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-        length = body_read(connection, body);
+        length = body_read(connection, thread->body);
     }
     if (length < 0) {
-        body_too_large(connection, &refused);
-    } else {
-        struct call call = {
-            .method = info->request_method,
-            .path = info->local_uri_raw,
-            .content_type = mg_get_header(connection, "Content-Type"),
-            .body = body,
-            .body_length = (size_t)length,
-        };
-        body[length] = '\0';
-        call_answer(connection, &call, query);
+        body_refuse(connection);
+        return 413;
     }
-    free(query);
-    free(body);
+    thread->body[length] = '\0';
+    thread->call = (struct call){
+        .context = &thread->context,
+        .method = info->request_method,
+        .path = info->local_uri_raw,
+        .content_type = mg_get_header(connection, "Content-Type"),
+        .body = thread->body,
+        .body_length = (size_t)length,
+    };
+    thread->answer = (struct answer){0};
+    snprintf(thread->query, sizeof thread->query, "%s", info->query_string == NULL ? "" : info->query_string);
+    store_need(server->service, thread);
+    query_split(thread->query, &thread->call);
+    call_answer(connection, thread);
     return 200;
 }
 
@@ -301,7 +321,12 @@ static int message_log(const struct mg_connection *connection, const char *messa
 static void *thread_open(const struct mg_context *civetweb, int type)
 {
     (void)civetweb;
-    return type == 1 ? calloc(1, sizeof(struct http_thread)) : NULL;
+    if (type != 1)
+        return NULL;
+    struct http_thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL)
+        abort(); /* at start: there is nobody to answer yet */
+    return thread;
 }
 
 static void thread_close(const struct mg_context *civetweb, int type, void *pointer)

@@ -41,12 +41,12 @@ enum status op_create_session(const struct context *context, const struct packet
     validate_request(service, request, errors);
     if (errors->count > 0)
         return errors->items[0].status;
-    *session = (struct session){
-        .request = *request,
-        .limits = effective_limits(service->config, request),
-        .create_time_ms = clock_now_ms(),
-        .run = {.number = 1, .state = STATE_CREATED},
-    };
+    memset(session, 0, sizeof *session);
+    session->request = *request;
+    session->limits = effective_limits(service->config, request);
+    session->run.number = 1;
+    session->run.state = STATE_CREATED;
+    session->create_time_ms = clock_now_ms();
     uuid_make(session->id);
     session->last_modified_time_ms = session->run.created_ms = session->create_time_ms;
     snprintf(session->node_id, sizeof session->node_id, "%s", service->node_id);
@@ -204,28 +204,30 @@ enum status op_list_sessions(const struct context *context, const struct list_re
 
 /* ---- delete all ---- */
 
-enum { DELETE_PAGE = 100 };
+enum { DELETE_PAGE = 200 };
 
 struct doomed {
     size_t count;
-    struct session sessions[DELETE_PAGE];
+    char ids[DELETE_PAGE][UUID_SIZE];
 };
 
 static void doomed_add(void *visitor_context, const struct session *session)
 {
     struct doomed *doomed = visitor_context;
 
-    doomed->sessions[doomed->count++] = *session;
+    memcpy(doomed->ids[doomed->count++], session->id, UUID_SIZE);
 }
 
-/* Deletes one page and shows what went. A session that was restarted meanwhile stays. */
-static enum status doomed_delete(const struct context *context, const struct doomed *doomed, session_visitor visit,
-                                 void *visitor_context, struct error *error)
+/* Deletes one page and shows what went. A session that was restarted or deleted meanwhile is passed over. */
+static enum status doomed_delete(const struct context *context, const struct doomed *doomed, struct session *session,
+                                 session_visitor visit, void *visitor_context, struct error *error)
 {
     for (size_t i = 0; i < doomed->count; i++) {
-        enum status status = delete_one(context, doomed->sessions[i].id, error);
+        enum status status = store_get_session(context->store, doomed->ids[i], 0, session, error);
         if (status == STATUS_OK)
-            visit(visitor_context, &doomed->sessions[i]);
+            status = delete_one(context, session->id, error);
+        if (status == STATUS_OK)
+            visit(visitor_context, session);
         else if (status != STATUS_FAILED_PRECONDITION && status != STATUS_NOT_FOUND)
             return status;
     }
@@ -236,24 +238,23 @@ enum status op_delete_sessions(const struct context *context, session_visitor vi
                                struct errors *errors)
 {
     struct list_query query = {.ended_only = true, .page_size = DELETE_PAGE};
-    struct doomed *doomed = malloc(sizeof *doomed);
     struct list_page page = {.has_more = true};
-    enum status status = STATUS_OK;
+    struct session *session = malloc(sizeof *session);
+    struct doomed doomed;
     struct error error;
+    enum status status = STATUS_OK;
 
-    if (doomed == NULL) {
-        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
-        return STATUS_INTERNAL;
-    }
+    if (session == NULL)
+        status = error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
     while (status == STATUS_OK && page.has_more) {
-        doomed->count = 0;
-        status = store_list_sessions(context->store, &query, doomed_add, doomed, &page, &error);
+        doomed.count = 0;
+        status = store_list_sessions(context->store, &query, doomed_add, &doomed, &page, &error);
         if (status == STATUS_OK)
-            status = doomed_delete(context, doomed, visit, visitor_context, &error);
+            status = doomed_delete(context, &doomed, session, visit, visitor_context, &error);
         query.has_after = true;
         query.after_key = page.last_key;
     }
-    free(doomed);
+    free(session);
     return status == STATUS_OK ? STATUS_OK : failed(errors, &error);
 }
 
@@ -303,20 +304,33 @@ static enum status file_open(const struct context *context, const struct session
     return STATUS_OK;
 }
 
+static enum status run_read(const struct context *context, const char *id, int32_t run, struct session *session,
+                            struct error *error)
+{
+    enum status status = store_get_session(context->store, id, run, session, error);
+
+    if (status != STATUS_NOT_FOUND || run == 0 ||
+        store_get_session(context->store, id, 0, session, error) != STATUS_OK)
+        return status;
+    return error_set(error, ERROR_NO_SUCH_FILE, "run", "session %s has no run %d; its newest is %d", id, run,
+                     session->run.number);
+}
+
 enum status op_open_capture_file(const struct context *context, const char *text, int32_t run,
                                  struct capture_file *file, struct errors *errors)
 {
     char id[UUID_SIZE];
-    struct session session;
     struct error error;
+    enum status status;
 
     if (!id_parse(text, id, errors))
         return STATUS_NOT_FOUND;
-    if (store_get_session(context->store, id, run, &session, &error) == STATUS_OK)
-        return file_open(context, &session, file, errors);
-    if (error.code == ERROR_NO_SUCH_SESSION && run != 0 &&
-        store_get_session(context->store, id, 0, &session, &error) == STATUS_OK)
-        error_set(&error, ERROR_NO_SUCH_FILE, "run", "session %s has no run %d; its newest is %d", id, run,
-                  session.run.number);
-    return failed(errors, &error);
+    struct session *session = malloc(sizeof *session);
+    if (session == NULL)
+        status = error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
+    else
+        status = run_read(context, id, run, session, &error);
+    status = status == STATUS_OK ? file_open(context, session, file, errors) : failed(errors, &error);
+    free(session);
+    return status;
 }

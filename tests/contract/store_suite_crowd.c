@@ -248,7 +248,7 @@ enum { EACH = 40, HALVES = 3 };
 struct half {
     pthread_t id;
     const struct fixture *fixture;
-    atomic_bool *broken; /* some thread failed: the others need not wait for its share */
+    atomic_bool *broken; /* some thread failed, or is done: the others need not wait for it */
     struct error error;
 };
 
@@ -339,6 +339,57 @@ static void both_halves_work_at_once(void **state)
     assert_int_equal(ended, HALVES * EACH);
 }
 
+/* ---- one comes and goes while the other looks ---- */
+
+enum { COMINGS = 200 };
+
+static void *come_and_go_main(void *context)
+{
+    struct half *half = context;
+    struct session *session = malloc(sizeof *session);
+    struct store *store = NULL;
+    enum status status = half->fixture->backend->open(half->fixture->path, &store, &half->error);
+
+    session_make_full(session);
+    strcpy(session->id, NODE);
+    for (int i = 0; status == STATUS_OK && i < COMINGS; i++) {
+        status = store_insert_session(store, session, &half->error);
+        if (status == STATUS_OK)
+            status = store_request_stop(store, session->id, "bob", T0, &half->error);
+        if (status == STATUS_OK)
+            status = store_delete_session(store, session->id, &half->error);
+    }
+    half_end(half, store, status);
+    atomic_store(half->broken, true);
+    free(session);
+    return NULL;
+}
+
+static void a_session_is_read_whole_or_not_at_all(void **state)
+{
+    struct fixture *fixture = *state;
+    struct session session, full;
+    struct error error;
+    atomic_bool over = false;
+    struct half half = {.fixture = fixture, .broken = &over};
+    int seen = 0, torn = 0;
+
+    session_make_full(&full);
+    assert_int_equal(pthread_create(&half.id, NULL, come_and_go_main, &half), 0);
+    while (!atomic_load(&over)) {
+        memset(&session, 0, sizeof session);
+        if (store_get_session(fixture->store, NODE, 0, &session, &error) != STATUS_OK)
+            continue;
+        seen++;
+        torn += memcmp(&session.request, &full.request, sizeof full.request) != 0;
+    }
+    pthread_join(half.id, NULL);
+    if (half.error.status != STATUS_OK)
+        fail_msg("%s", half.error.message);
+    assert_true(seen > 0);
+    assert_int_equal(torn, 0);
+}
+
 int suite_crowd(struct fixture *fixture)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +397,7 @@ int suite_crowd(struct fixture *fixture)
         STORE_TEST(processes_claim_each_run_once),
         STORE_TEST(processes_make_one_store_together),
         STORE_TEST(both_halves_work_at_once),
+        STORE_TEST(a_session_is_read_whole_or_not_at_all),
     };
 
     return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);

@@ -274,7 +274,7 @@ static void what_is_no_database_is_refused(void **state)
         const char *data;
         size_t size;
     } FILES[] = {
-        {"x", 1}, {"hello, world\n", 13}, {ZEROS, sizeof ZEROS}, {ZEROS, 100}, {"SQLite format 3", 16},
+        {"hello, world\n", 13}, {ZEROS, sizeof ZEROS}, {ZEROS, 100}, {"SQLite format 3", 16},
     };
 
     (void)state;

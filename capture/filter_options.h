@@ -1,0 +1,37 @@
+/*
+ * What the option names of a request mean: which values each takes, and which pcap-filter(7) tests it stands
+ * for. The one table of options; the filter is built by looping over it.
+ */
+#ifndef PKTCAPD_CAPTURE_FILTER_OPTIONS_H
+#define PKTCAPD_CAPTURE_FILTER_OPTIONS_H
+
+#include "core/session.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { FILTER_TERM_SIZE = 48 }; /* the longest: an IPv6 prefix */
+
+struct filter_option;
+typedef bool filter_write_term(const struct filter_option *option, const char *value,
+                               char term[FILTER_TERM_SIZE]);
+
+/* Where in the frame a test looks. */
+struct filter_layer {
+    const char *const *depths; /* what to put in front of the test, one alternative each; up to NULL */
+    bool needs_ethernet;
+    bool moves_offsets; /* must not share a program with another test, and asks the metadata */
+};
+
+struct filter_option {
+    filter_write_term *write_term; /* writes a value as pcap-filter(7) wants it; false: not such a value */
+    uint32_t low, high;            /* of numbers and prefix lengths */
+    const char *takes;             /* what would be right, for the message */
+    const char *tests[2];          /* primitives, either of which will do; the value follows */
+    const struct filter_layer *layer;
+};
+
+/* NULL for a number that is no option's. */
+const struct filter_option *filter_option(enum option_name name);
+
+#endif
