@@ -47,8 +47,6 @@ struct capture {
     int64_t interface_dropped_before;
 };
 
-/* ---- reports ---- */
-
 static void notify(const struct capture *capture)
 {
     uint64_t one = 1;
@@ -86,8 +84,6 @@ static void report_publish(struct capture *capture, enum capture_phase phase)
     if (changed)
         notify(capture);
 }
-
-/* ---- ends ---- */
 
 static void end(struct capture *capture, enum session_state state, enum stop_reason reason)
 {

@@ -221,6 +221,7 @@ static int signals_open(void)
     sigaddset(&watched, SIGINT);
     sigaddset(&watched, SIGCHLD);
     sigprocmask(SIG_SETMASK, &watched, NULL);
+    signal(SIGPIPE, SIG_IGN); /* whoever reads the log may end before us */
     return signalfd(-1, &watched, SFD_CLOEXEC);
 }
 
