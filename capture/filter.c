@@ -101,6 +101,11 @@ static void add_stripped_tag(struct build *build, const char *type_text)
         build->growth += COUNT(piece);
 }
 
+static const char *option_text(enum option_name name)
+{
+    return names_of(&option_names, (int)name);
+}
+
 static size_t option_count(const struct packet_capture_request *request)
 {
     return request->option_count < OPTIONS_MAX ? request->option_count : OPTIONS_MAX;
@@ -131,7 +136,7 @@ static void add_tests(struct build *build, enum option_name name, const char *te
         snprintf(text, sizeof text, "%s(%s)", layer->depths[i], tests);
         if (!add_text(build, pcap, text)) {
             errors_add(build->errors, ERROR_BAD_VALUE, "options",
-                       "option %s cannot be used on this interface: %s", names_of(&option_names, name),
+                       "option %s cannot be used on this interface: %s", option_text(name),
                        pcap_geterr(pcap));
             return;
         }
@@ -151,7 +156,7 @@ static void append_tests(const struct filter_option *option, const char *term, c
 static void refuse_value(struct build *build, const struct capture_option *given)
 {
     errors_add(build->errors, ERROR_BAD_VALUE, "options", "option %s has the value %s; it takes %s",
-               names_of(&option_names, given->name), given->value[0] == '\0' ? "(empty)" : given->value,
+               option_text(given->name), given->value[0] == '\0' ? "(empty)" : given->value,
                filter_option(given->name)->takes);
 }
 
@@ -189,7 +194,7 @@ static void add_option_if_usable(struct build *build, const struct packet_captur
     if (filter_option(name)->layer->needs_ethernet && !is_ethernet(build))
         errors_add(build->errors, ERROR_BAD_VALUE, "options",
                    "option %s needs an Ethernet header, which packets of this interface do not have",
-                   names_of(&option_names, name));
+                   option_text(name));
     else
         add_option(build, request, name);
 }

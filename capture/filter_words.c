@@ -7,7 +7,7 @@
 #include <strings.h>
 
 /* Every number and address may become a hundred instructions, and libpcap's work grows with their square. */
-enum { OPERANDS_MAX = 128 };
+enum { OPERANDS_MAX = 64 };
 
 enum kind {
     KIND_END,

@@ -24,7 +24,10 @@ struct worker {
     struct doorbell doorbell;
     struct pool *pool;
     int signal_fd;
+    DIR *sweeping; /* captures/, until it has been looked through */
 };
+
+enum { SWEEP_PAUSE_MS = 5 };
 
 static enum status settle(struct worker *worker, struct error *error)
 {
@@ -58,28 +61,35 @@ static enum status open_all(struct worker *worker, struct error *error)
         status = doorbell_open(&worker->doorbell, &worker->directory, worker->id, error);
     if (status != STATUS_OK)
         return status;
+    worker->sweeping = opendir(data_dir_path(&worker->directory, "captures", path));
     struct pool_settings settings = {&worker->config, &worker->directory, worker->store, worker->node_id, worker->id};
     return pool_open(&settings, &worker->pool, error);
 }
 
-/* A crash between the deletion of a row and that of its files leaves files that nobody can ask for. */
-static void sweep(const struct worker *worker)
+/* A crash between the deletion of a row and that of its files leaves files that nobody can ask for. They are
+ * looked for bit by bit, as there may be very many sessions and captures must not wait for that. Returns whether
+ * there is more to look at. */
+static bool sweep(struct worker *worker)
 {
-    char path[DATA_PATH_SIZE], id[UUID_SIZE];
-    const struct dirent *entry;
+    enum { AT_ONCE = 100 };
+    const struct dirent *entry = NULL;
+    char id[UUID_SIZE];
     struct error error;
     bool known;
-    DIR *listing = opendir(data_dir_path(&worker->directory, "captures", path));
 
-    while (listing != NULL && (entry = readdir(listing)) != NULL) {
+    for (int i = 0; i < AT_ONCE && worker->sweeping != NULL; i++) {
+        if ((entry = readdir(worker->sweeping)) == NULL) {
+            closedir(worker->sweeping);
+            worker->sweeping = NULL;
+            return false;
+        }
         if (!uuid_parse(entry->d_name, id) || store_has_session(worker->store, id, &known, &error) != STATUS_OK || known)
             continue;
         log_info("removing the files of deleted session %s", id);
         if (data_dir_remove_session(&worker->directory, id, &error) != STATUS_OK)
             log_warning("%s", error.message);
     }
-    if (listing != NULL)
-        closedir(listing);
+    return worker->sweeping != NULL;
 }
 
 static void work(struct worker *worker)
@@ -95,7 +105,9 @@ static void work(struct worker *worker)
              (int)worker->config.max_captures);
     pool_work(worker->pool, true);
     for (;;) {
-        if (poll(ready, 4, pool_due_ms(worker->pool)) < 0)
+        int due_ms = pool_due_ms(worker->pool);
+        bool more = sweep(worker);
+        if (poll(ready, 4, more && due_ms > SWEEP_PAUSE_MS ? SWEEP_PAUSE_MS : due_ms) < 0)
             continue;
         if (ready[0].revents != 0 || ready[3].revents != 0)
             return;
@@ -107,6 +119,8 @@ static void work(struct worker *worker)
 
 static void close_all(struct worker *worker)
 {
+    if (worker->sweeping != NULL)
+        closedir(worker->sweeping);
     if (worker->pool != NULL)
         pool_close(worker->pool);
     if (worker->doorbell.directory != NULL)
@@ -138,7 +152,6 @@ static int run(struct worker *worker)
     if (status == STATUS_OK)
         status = open_all(worker, &error);
     if (status == STATUS_OK) {
-        sweep(worker);
         work(worker);
         log_info("stopping");
     } else {

@@ -104,6 +104,8 @@ static void capture_begin(struct pool *pool, struct slot *slot, const struct cap
     slot->reported = plan->session.run;
     if (capture_start(plan, &slot->capture, &error) == STATUS_OK) {
         pool->running++;
+        if (plan->lease.stop_requested)
+            capture_give_order(slot->capture, ORDER_TERMINATE);
         log_info("session %s run %d: %s on %s", plan->session.id, plan->session.run.number,
                  plan->lease.resumed ? "resuming" : "opening", plan->session.request.capvalue);
         return;

@@ -42,7 +42,7 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [CLAIM_RUN] = "UPDATE run SET overdue = worker IS NOT NULL, worker = ?2, lease_until_ms = ?4, claim = claim + 1"
                   " WHERE key = (SELECT key FROM run WHERE state IN " UNFINISHED
                   " AND node_id = ?1 AND lease_until_ms <= ?3 ORDER BY state = 'CREATED', key LIMIT 1)"
-                  " RETURNING key, claim, state = 'STARTED', overdue, reported_ms",
+                  " RETURNING key, claim, state = 'STARTED', overdue, stop_requested, reported_ms",
     [GET_RUN_STATE] = "SELECT state, stop_requested FROM run WHERE key = ?1 AND " HELD,
     [START_RUN] = "UPDATE run SET state = 'STARTED', started_ms = ?2, file = ?3, file_size = ?4, reported_ms = ?5"
                   " WHERE key = ?1",

@@ -77,6 +77,7 @@ struct lease {
     int64_t claim;
     bool resumed;        /* it was STARTED, and its worker is gone */
     bool overdue;        /* the earlier holder lives, but let its lease run out */
+    bool stop_requested; /* already asked to end when claimed */
     int64_t reported_ms; /* up to when the earlier holder's counters speak */
 };
 

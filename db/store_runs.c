@@ -22,7 +22,8 @@ static enum status claim_run(struct store *store, const char *node_id, const cha
         .claim = sqlite3_column_int64(statement, 1),
         .resumed = sqlite3_column_int(statement, 2) != 0,
         .overdue = sqlite3_column_int(statement, 3) != 0,
-        .reported_ms = sqlite3_column_int64(statement, 4),
+        .stop_requested = sqlite3_column_int(statement, 4) != 0,
+        .reported_ms = sqlite3_column_int64(statement, 5),
     };
     bool more; /* steps to the end, which commits */
     return statement_step(store, statement, &more, error);

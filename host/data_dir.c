@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,72 @@ void data_dir_confined(struct data_dir *directory)
     directory->path[0] = '\0';
 }
 
+/* A directory that is not yet the service's own is taken over only if it holds no directories but ours, and is no
+ * common one: a slip like --data-dir /tmp must not give /tmp away. */
+static bool may_take_over(const char *path, const struct stat *status)
+{
+    static const char *const OURS[] = {".", "..", "lost+found", "captures", "workers"};
+    const struct dirent *entry;
+    bool foreign = (status->st_mode & S_ISVTX) != 0;
+    DIR *listing = opendir(path);
+
+    while (listing != NULL && (entry = readdir(listing)) != NULL) {
+        bool known = entry->d_type != DT_DIR;
+        for (size_t i = 0; i < sizeof OURS / sizeof OURS[0]; i++)
+            known = known || strcmp(entry->d_name, OURS[i]) == 0;
+        foreign = foreign || !known;
+    }
+    if (listing != NULL)
+        closedir(listing);
+    return !foreign;
+}
+
+/* nftw() hands nothing through to its function: it gives what it finds to whom the top directory belongs. */
+static int give_one(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    struct stat top;
+    char copy[DATA_PATH_SIZE];
+    bool plain = (type == FTW_D || type == FTW_DP || (type == FTW_F && S_ISREG(status->st_mode) && status->st_nlink == 1));
+
+    snprintf(copy, sizeof copy, "%s", path);
+    for (int level = 0; level < place->level; level++)
+        *strrchr(copy, '/') = '\0';
+    if (!plain || stat(copy, &top) != 0 || top.st_uid == status->st_uid)
+        return 0;
+    return lchown(path, top.st_uid, top.st_gid);
+}
+
+static enum status directory_give(const char *path, const struct identity *identity, struct error *error)
+{
+    char database[DATA_PATH_SIZE];
+    struct stat before;
+    int failed = stat(path, &before);
+
+    if (failed == 0 && before.st_uid == identity->uid)
+        return STATUS_OK;
+    if (failed == 0 && !may_take_over(path, &before))
+        return error_set(error, ERROR_HOST, "data_dir",
+                         "%s belongs to another user and holds other directories; give a directory of its own as the "
+                         "data directory", path);
+    if (failed == 0)
+        failed = chown(path, identity->uid, identity->gid);
+    snprintf(database, sizeof database, "%s/pktcapd.db", path);
+    /* Made by another user of the service: all of it changes hands. */
+    if (failed == 0 && access(database, F_OK) == 0)
+        failed = nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT);
+    if (failed != 0)
+        return error_set(error, ERROR_HOST, "data_dir", "cannot give %s to the user %s: %s", path, identity->name,
+                         strerror(errno));
+    return STATUS_OK;
+}
+
 static enum status directory_make(const char *path, const struct identity *identity, struct error *error)
 {
     if (mkdir(path, 0750) != 0 && errno != EEXIST)
         return error_set(error, ERROR_HOST, "data_dir", "cannot make the data directory %s: %s", path, strerror(errno));
-    if (identity->change && chown(path, identity->uid, identity->gid) != 0)
-        return error_set(error, ERROR_HOST, "data_dir", "cannot give %s to the user %s: %s", path, identity->name,
-                         strerror(errno));
-    if (!identity->change && access(path, R_OK | W_OK | X_OK) != 0)
+    if (identity->change)
+        return directory_give(path, identity, error);
+    if (access(path, R_OK | W_OK | X_OK) != 0)
         return error_set(error, ERROR_HOST, "data_dir", "the data directory %s cannot be written: %s", path,
                          strerror(errno));
     return STATUS_OK;
