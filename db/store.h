@@ -4,8 +4,8 @@
  * The front end inserts, reads, asks for stops, restarts and deletes; a worker claims a run, says that it
  * started, reports how it goes and finishes it. A claim is a lease: it ends when its time is over or when
  * it is given up, and whoever claims next gets a higher claim number, so that the earlier holder's words
- * no longer count. Every change is durable when the call returns, but for progress reports, which the
- * capture file can replace.
+ * no longer count. Every change is durable when the call returns, but for claims and progress reports: after a
+ * power cut a claim is made again, and the capture file knows better than any report.
  *
  * A handle belongs to one thread. Every backend passes the suite in tests/contract/.
  */

@@ -3,6 +3,23 @@
 
 #include <stdio.h>
 
+/* Some writes need not survive a power cut, and then the disk need not be waited for. */
+static enum status haste_begin(struct store *store, struct error *error)
+{
+    return statement_run(store, SYNCHRONOUS_NORMAL, error);
+}
+
+static enum status haste_end(struct store *store, enum status status, struct error *error)
+{
+    struct error restore;
+
+    if (statement_run(store, SYNCHRONOUS_FULL, &restore) != STATUS_OK && status == STATUS_OK) {
+        *error = restore;
+        status = restore.status;
+    }
+    return status;
+}
+
 static enum status claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
                              int64_t lease_ms, bool *found, struct lease *lease, struct error *error)
 {
@@ -51,8 +68,10 @@ enum status store_claim_run(struct store *store, const char *node_id, const char
                             int64_t lease_ms, bool *found, struct lease *lease, struct session *session,
                             struct error *error)
 {
-    enum status status = claim_run(store, node_id, worker, now_ms, lease_ms, found, lease, error);
+    enum status status = haste_begin(store, error);
 
+    if (status == STATUS_OK)
+        status = haste_end(store, claim_run(store, node_id, worker, now_ms, lease_ms, found, lease, error), error);
     if (status == STATUS_OK && *found)
         status = run_session_read(store, lease->key, session, error);
     return status;
@@ -156,20 +175,16 @@ enum status store_start_run(struct store *store, struct run_report *report, stru
 enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
                                   int64_t lease_until_ms, struct error *error)
 {
-    struct error restore;
-    enum status status = statement_run(store, SYNCHRONOUS_NORMAL, error);
+    enum status status = haste_begin(store, error);
 
-    if (status != STATUS_OK || (status = statement_run(store, BEGIN_WRITE, error)) != STATUS_OK)
-        goto cleanup;
-    for (size_t i = 0; i < count && status == STATUS_OK; i++)
-        status = report_write(store, &reports[i], lease_until_ms, error);
-    status = transaction_end(store, status, error);
-cleanup:
-    if (statement_run(store, SYNCHRONOUS_FULL, &restore) != STATUS_OK && status == STATUS_OK) {
-        *error = restore;
-        status = restore.status;
+    if (status != STATUS_OK)
+        return status;
+    if ((status = statement_run(store, BEGIN_WRITE, error)) == STATUS_OK) {
+        for (size_t i = 0; i < count && status == STATUS_OK; i++)
+            status = report_write(store, &reports[i], lease_until_ms, error);
+        status = transaction_end(store, status, error);
     }
-    return status;
+    return haste_end(store, status, error);
 }
 
 enum status store_check_stops(struct store *store, struct run_report *reports, size_t count, struct error *error)

@@ -112,7 +112,7 @@ enum status route_find(const char *method, const char *path, const char *action,
     if (pattern == NULL)
         return error_set(error, ERROR_NO_SUCH_PATH, NULL, "there is no path %.128s", path);
     if (!method_found)
-        return error_set(error, ERROR_METHOD_NOT_ALLOWED, NULL, "%.16s is not allowed here; %s is", method,
+        return error_set(error, ERROR_METHOD_NOT_ALLOWED, NULL, "the method %.16s is not allowed here; it takes %s", method,
                          match->allow);
     return action_failed(wanted, pattern, action, error);
 }
