@@ -1,6 +1,6 @@
 /*
- * The peer of the HTTP measurement: civetweb with service/http.c's options and one answer, sent with one write.
- * What pktcapd adds to this is its own work: routing, the store, the encoding.
+ * The peer of the HTTP measurement: civetweb with service/http.c's options and one answer, sent with one
+ * write. What pktcapd adds to this is its own work: routing, the store, the encoding.
  */
 #include <civetweb.h>
 #include <signal.h>
@@ -52,21 +52,33 @@ int main(int argc, char **argv)
     int got;
 
     if (argc != 3 || load(&constant, argv[2]) != 0) {
-        fputs("usage: bench-constant ADDR:PORT FILE\nAnswers every request with the file, as JSON.\n", stderr);
+        fputs("usage: bench-constant ADDR:PORT FILE\nAnswers every request with the file, as JSON.\n",
+              stderr);
         return 2;
     }
     const char *options[] = {
-        "listening_ports", argv[1],
-        "num_threads", "64",
-        "tcp_nodelay", "1",
-        "enable_keep_alive", "yes",
-        "keep_alive_timeout_ms", "15000",
-        "request_timeout_ms", "30000",
-        "connection_queue", "128",
-        "listen_backlog", "1024",
-        "access_control_allow_methods", "",
-        "enable_auth_domain_check", "no",
-        "decode_url", "yes",
+        "listening_ports",
+        argv[1],
+        "num_threads",
+        "64",
+        "tcp_nodelay",
+        "1",
+        "enable_keep_alive",
+        "yes",
+        "keep_alive_timeout_ms",
+        "15000",
+        "request_timeout_ms",
+        "30000",
+        "connection_queue",
+        "128",
+        "listen_backlog",
+        "1024",
+        "access_control_allow_methods",
+        "",
+        "enable_auth_domain_check",
+        "no",
+        "decode_url",
+        "yes",
         NULL,
     };
     sigemptyset(&stops);

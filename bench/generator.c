@@ -1,10 +1,10 @@
 /*
  * Sends numbered UDP frames out of one interface, flat out or paced, and says how many went and how fast.
  *
- * The frames go past the queueing discipline straight into the driver, so that on a veth pair what is counted as
- * sent has been delivered to the other end, but for what the other end's backlog refuses. Their destination is
- * nobody's: they cost the receiver's stack the same little whoever captures. The payload holds the frame's number
- * and the time of its batch (CLOCK_REALTIME, ns), each 64 bits in host order.
+ * The frames go past the queueing discipline straight into the driver, so that on a veth pair what is counted
+ * as sent has been delivered to the other end, but for what the other end's backlog refuses. Their
+ * destination is nobody's: they cost the receiver's stack the same little whoever captures. The payload holds
+ * the frame's number and the time of its batch (CLOCK_REALTIME, ns), each 64 bits in host order.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <netinet/udp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,16 +82,16 @@ static void die(const char *what)
     exit(1);
 }
 
-static uint16_t header_checksum(const struct iphdr *ip)
+static uint16_t header_checksum(const void *header)
 {
-    uint16_t words[sizeof *ip / 2];
+    uint16_t words[sizeof(struct iphdr) / 2];
     uint32_t sum = 0;
 
-    memcpy(words, ip, sizeof words);
+    memcpy(words, header, sizeof words);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         sum += words[i];
     sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~(sum + (sum >> 16));
+    return (uint16_t) ~(sum + (sum >> 16));
 }
 
 static void frame_make(uint8_t *data, size_t size)

@@ -1,15 +1,10 @@
-#include "capture/capture.h"
+#include "capture/capture_state.h"
 
-#include "capture/pcap_file.h"
-#include "capture/tap.h"
-#include "capture/writer.h"
 #include "core/clock.h"
 #include "core/log.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,34 +12,8 @@
 #include <unistd.h>
 
 enum {
-    FLUSH_MS = 250,   /* a growing file is this fresh */
-    LOOK_MS = 1000,   /* how often the interface is looked at, traffic or not */
-};
-
-struct capture {
-    struct capture_plan plan;
-    pthread_t thread;
-    int order_fd; /* an eventfd, readable once there is an order */
-    atomic_int order;
-
-    pthread_mutex_t mutex; /* guards report */
-    struct capture_report report;
-
-    /* The rest belongs to the thread. */
-    char path[DATA_PATH_SIZE];
-    struct point point;
-    struct tap *tap;
-    struct sink sink;
-    bool sink_open; /* and not yet the writer's */
-    struct writer *writer;
-    struct writer_totals totals;
-    struct run run;
-    int64_t packets, size, size_limit; /* as encoded: ahead of totals */
-    enum stop_reason limit_reached;    /* no more packets are taken */
-    int64_t deadline_ns, flush_ns, look_ns; /* monotonic */
-    int64_t dropped_before;                 /* by earlier workers of this run */
-    uint64_t interface_dropped_start, interface_dropped;
-    int64_t interface_dropped_before;
+    FLUSH_MS = 250, /* a growing file is this fresh */
+    LOOK_MS = 1000, /* how often the interface is looked at, traffic or not */
 };
 
 static void notify(const struct capture *capture)
@@ -55,7 +24,7 @@ static void notify(const struct capture *capture)
         log_error("cannot notify: %s", strerror(errno));
 }
 
-static void counters_update(struct capture *capture)
+void capture_count(struct capture *capture)
 {
     struct counters *counters = &capture->run.counters;
     struct tap_statistics statistics;
@@ -69,8 +38,9 @@ static void counters_update(struct capture *capture)
         return;
     tap_read_statistics(capture->tap, &statistics);
     counters->packets_dropped = capture->dropped_before + statistics.dropped + capture->totals.lost_packets;
-    counters->packets_dropped_interface = capture->interface_dropped_before +
-                                          (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
+    counters->packets_dropped_interface =
+        capture->interface_dropped_before +
+        (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
 }
 
 static void report_publish(struct capture *capture, enum capture_phase phase)
@@ -85,172 +55,30 @@ static void report_publish(struct capture *capture, enum capture_phase phase)
         notify(capture);
 }
 
-static void end(struct capture *capture, enum session_state state, enum stop_reason reason)
+void capture_end(struct capture *capture, enum session_state state, enum stop_reason reason)
 {
     capture->run.state = state;
     capture->run.stop_reason = reason;
     capture->run.ended_ms = clock_now_ms();
 }
 
-static void errormsg_append(struct capture *capture, const char *text)
+void capture_note(struct capture *capture, const char *text)
 {
     size_t used = strlen(capture->run.errormsg);
 
-    snprintf(capture->run.errormsg + used, sizeof capture->run.errormsg - used, "%s%s", used == 0 ? "" : "; ", text);
+    snprintf(capture->run.errormsg + used, sizeof capture->run.errormsg - used, "%s%s", used == 0 ? "" : "; ",
+             text);
 }
 
-static void end_with_error(struct capture *capture, enum stop_reason reason, const struct error *error)
+void capture_end_with_error(struct capture *capture, enum stop_reason reason, const struct error *error)
 {
-    errormsg_append(capture, error->message);
-    end(capture, STATE_ERROR, reason);
+    capture_note(capture, error->message);
+    capture_end(capture, STATE_ERROR, reason);
 }
 
-static bool has_ended(const struct capture *capture)
+bool capture_has_ended(const struct capture *capture)
 {
     return session_state_has_ended(capture->run.state) || capture->report.suspended;
-}
-
-/* ---- opening ---- */
-
-/* Says in errormsg from when to when nothing was captured. */
-static void gap_note(struct capture *capture, int64_t last_packet_ms)
-{
-    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[128];
-    int64_t known_ms = capture->plan.lease.reported_ms;
-
-    clock_text(known_ms > last_packet_ms ? known_ms : last_packet_ms, from);
-    snprintf(text, sizeof text, "not captured from %s to %s: no worker was running", from,
-             clock_text(clock_now_ms(), to));
-    errormsg_append(capture, text);
-}
-
-static bool time_is_over(const struct capture *capture)
-{
-    return clock_now_ms() >= capture->run.started_ms + capture->plan.session.limits.duration_s * MS_PER_S;
-}
-
-/* Takes over what an earlier worker left: its file, its counters and the rest of the limits. */
-static void take_over(struct capture *capture)
-{
-    const struct limits *limits = &capture->plan.session.limits;
-    struct pcap_tally tally;
-    struct error error;
-
-    if (pcap_file_reopen(capture->path, &capture->sink, &tally, &error) != STATUS_OK) {
-        end_with_error(capture, error.code == ERROR_SESSION_RUNNING ? STOP_WORKER_LOST : STOP_INTERNAL, &error);
-        return;
-    }
-    capture->sink_open = true;
-    capture->totals = (struct writer_totals){
-        .packets = tally.packets, .packet_bytes = tally.packet_bytes, .size = tally.size};
-    capture->totals.flushed_ms = capture->plan.lease.reported_ms;
-    capture->packets = tally.packets;
-    capture->size = tally.size;
-    counters_update(capture);
-    if (limits->packets != 0 && tally.packets >= limits->packets) {
-        end(capture, STATE_FINISHED, STOP_PACKET_COUNT);
-        return;
-    }
-    gap_note(capture, tally.last_ns / NS_PER_MS);
-    if (time_is_over(capture))
-        end(capture, STATE_ERROR, STOP_WORKER_LOST);
-}
-
-static void open_tap(struct capture *capture)
-{
-    const struct packet_capture_request *request = &capture->plan.session.request;
-    struct tap_settings settings = {
-        .point = &capture->point,
-        .request = request,
-        .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
-        .ring_mb = capture->plan.ring_mb,
-    };
-    enum stop_reason reason = STOP_INTERNAL;
-    struct error error;
-
-    if (point_find(request->cappoint, request->capvalue, &capture->point, &error) != STATUS_OK) {
-        end_with_error(capture, error.code == ERROR_HOST ? STOP_INTERNAL : STOP_INTERFACE_GONE, &error);
-        return;
-    }
-    if (point_look(capture->point.index, &capture->interface_dropped_start) == POINT_UP)
-        capture->interface_dropped = capture->interface_dropped_start;
-    if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
-        end_with_error(capture, reason, &error);
-}
-
-static void open_file(struct capture *capture)
-{
-    struct error error;
-
-    if (capture->sink_open) {
-        if (pcap_file_linktype(&capture->sink) != tap_linktype(capture->tap)) {
-            error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now", capture->point.name);
-            end_with_error(capture, STOP_INTERFACE_GONE, &error);
-        }
-        return;
-    }
-    if (pcap_file_create(capture->path, tap_linktype(capture->tap), (uint32_t)capture->plan.session.limits.snaplen,
-                         &capture->sink, &error) != STATUS_OK) {
-        end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL, &error);
-        return;
-    }
-    capture->sink_open = true;
-    capture->totals.size = capture->size = capture->sink.size;
-    data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->run.file,
-                          sizeof capture->run.file);
-}
-
-static void open_writer(struct capture *capture)
-{
-    const char *directory = capture->plan.directory->path;
-    struct error error;
-
-    capture->totals.flushed_ms = clock_now_ms();
-    if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
-                    &capture->totals, &capture->writer, &error) != STATUS_OK) {
-        end_with_error(capture, STOP_INTERNAL, &error);
-        return;
-    }
-    capture->sink_open = false;
-}
-
-static void check_space(struct capture *capture)
-{
-    const char *directory = capture->plan.directory->path;
-    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes), free_bytes, total_bytes;
-    struct error error;
-
-    if (!data_dir_space(directory, &free_bytes, &total_bytes) || free_bytes >= reserve)
-        return;
-    error_set(&error, ERROR_STORE_FULL, NULL, "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
-              (unsigned long long)(free_bytes / 1000000), (unsigned long long)(reserve / 1000000));
-    end_with_error(capture, STOP_DISK_LOW, &error);
-}
-
-static void start_clock(struct capture *capture)
-{
-    const struct limits *limits = &capture->plan.session.limits;
-    int64_t now_ms = clock_now_ms();
-
-    if (capture->run.state == STATE_CREATED) {
-        capture->run.started_ms = now_ms;
-        capture->run.state = STATE_STARTED;
-    }
-    int64_t left_ms = capture->run.started_ms + limits->duration_s * MS_PER_S - now_ms;
-    capture->deadline_ns = clock_monotonic_ns() + left_ms * NS_PER_MS;
-    capture->size_limit = limits->file_size_mb * 1000000;
-}
-
-static void open_all(struct capture *capture)
-{
-    static void (*const STEPS[])(struct capture *) = {check_space, open_tap, open_file, open_writer, start_clock};
-
-    capture->dropped_before = capture->run.counters.packets_dropped;
-    capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
-    if (capture->plan.lease.resumed)
-        take_over(capture);
-    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !has_ended(capture); i++)
-        STEPS[i](capture);
 }
 
 /* ---- running ---- */
@@ -305,7 +133,7 @@ static void look_at_interface(struct capture *capture)
     drain(capture);
     error_set(&error, ERROR_HOST, NULL, "interface %s %s during the capture", capture->point.name,
               presence == POINT_GONE ? "was removed" : "went down");
-    end_with_error(capture, STOP_INTERFACE_GONE, &error);
+    capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
 }
 
 static void obey(struct capture *capture)
@@ -317,7 +145,7 @@ static void obey(struct capture *capture)
     if (order != ORDER_ABANDON)
         drain(capture);
     if (order == ORDER_TERMINATE) {
-        end(capture, STATE_STOPPED, STOP_TERMINATED);
+        capture_end(capture, STATE_STOPPED, STOP_TERMINATED);
         return;
     }
     pthread_mutex_lock(&capture->mutex);
@@ -330,15 +158,15 @@ static void check_writer(struct capture *capture)
     bool disk_full = capture->totals.error.code == ERROR_STORE_FULL;
 
     if (capture->totals.failed && capture->run.state != STATE_ERROR)
-        end_with_error(capture, disk_full ? STOP_DISK_LOW : STOP_INTERNAL, &capture->totals.error);
+        capture_end_with_error(capture, disk_full ? STOP_DISK_LOW : STOP_INTERNAL, &capture->totals.error);
 }
 
 static void check_limits(struct capture *capture)
 {
     if (capture->limit_reached != 0) {
-        end(capture, STATE_FINISHED, capture->limit_reached);
+        capture_end(capture, STATE_FINISHED, capture->limit_reached);
     } else if (clock_monotonic_ns() >= capture->deadline_ns) {
-        end(capture, STATE_FINISHED, STOP_DURATION);
+        capture_end(capture, STATE_FINISHED, STOP_DURATION);
         drain(capture);
     }
 }
@@ -354,7 +182,7 @@ static void tick(struct capture *capture)
     writer_flush(capture->writer, clock_now_ms() - TAP_RETIRE_MS);
     if (now_ns >= capture->look_ns)
         look_at_interface(capture);
-    counters_update(capture);
+    capture_count(capture);
     check_writer(capture);
     report_publish(capture, CAPTURE_RUNNING);
 }
@@ -378,17 +206,17 @@ static void run(struct capture *capture)
     struct pollfd ready[] = {{.fd = tap_fd(capture->tap), .events = POLLIN},
                              {.fd = capture->order_fd, .events = POLLIN}};
 
-    while (!has_ended(capture)) {
+    while (!capture_has_ended(capture)) {
         struct timespec wait = time_to_wake(capture);
         ready[0].revents = ready[1].revents = 0;
         ppoll(ready, 2, &wait, NULL);
         int got = tap_read(capture->tap, take_packet, capture);
         check_limits(capture);
-        if (!has_ended(capture) && ready[1].revents != 0)
+        if (!capture_has_ended(capture) && ready[1].revents != 0)
             obey(capture);
-        if (!has_ended(capture) && (got < 0 || (ready[0].revents & POLLERR) != 0))
+        if (!capture_has_ended(capture) && (got < 0 || (ready[0].revents & POLLERR) != 0))
             look_at_interface(capture);
-        if (!has_ended(capture))
+        if (!capture_has_ended(capture))
             tick(capture);
     }
 }
@@ -409,7 +237,7 @@ static void close_tap(struct capture *capture)
 {
     struct tap_statistics statistics;
 
-    counters_update(capture);
+    capture_count(capture);
     tap_read_statistics(capture->tap, &statistics);
     /* Without a disk to write to, what the kernel had taken in is lost as well. */
     if (capture->totals.failed)
@@ -425,7 +253,7 @@ static void close_all(struct capture *capture)
     if (capture->writer != NULL)
         close_writer(capture);
     else if (capture->sink_open && capture->sink.ops->close(&capture->sink, &error) != STATUS_OK)
-        errormsg_append(capture, error.message);
+        capture_note(capture, error.message);
     if (capture->tap != NULL)
         close_tap(capture);
 }
@@ -434,9 +262,9 @@ static void *capture_thread(void *argument)
 {
     struct capture *capture = argument;
 
-    open_all(capture);
-    if (!has_ended(capture)) {
-        counters_update(capture);
+    capture_open(capture);
+    if (!capture_has_ended(capture)) {
+        capture_count(capture);
         report_publish(capture, CAPTURE_RUNNING);
         run(capture);
     }

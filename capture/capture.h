@@ -33,13 +33,14 @@ enum capture_order {
 
 struct capture_report {
     enum capture_phase phase;
-    bool suspended;      /* ended by ORDER_SUSPEND or ORDER_ABANDON: run.state still says STARTED or CREATED */
-    struct run run;      /* with the counters of what is on disk */
+    bool suspended; /* ended by ORDER_SUSPEND or ORDER_ABANDON: run.state still says STARTED or CREATED */
+    struct run run; /* with the counters of what is on disk */
     int64_t reported_ms; /* up to when the counters speak */
 };
 
 /* Starts the thread. plan is copied. */
-MUST_USE enum status capture_start(const struct capture_plan *plan, struct capture **capture, struct error *error);
+MUST_USE enum status capture_start(const struct capture_plan *plan, struct capture **capture,
+                                   struct error *error);
 
 /* The first order counts. */
 void capture_give_order(struct capture *capture, enum capture_order order);

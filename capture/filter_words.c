@@ -6,8 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* Every number and address may become a hundred instructions, and libpcap's work grows with their square. */
-enum { OPERANDS_MAX = 64 };
+/* Every number and address may become a hundred instructions, and libpcap's work grows with their square. The
+ * length is checked with the request too; counted in bytes it is as good, as libpcap takes no others. */
+enum { OPERANDS_MAX = 64, LENGTH_MAX = 1024 };
 
 enum kind {
     KIND_END,
@@ -312,6 +313,9 @@ enum status filter_words_check(const char *expression, struct error *error)
     struct word second_last = {KIND_END, expression, 0}, last = second_last, word = word_at(expression);
     int operands = 0;
 
+    if (strlen(expression) > LENGTH_MAX)
+        return error_set(error, ERROR_BAD_EXPRESSION, "capexpression",
+                         "capexpression is longer than %d characters", LENGTH_MAX);
     for (; word.kind != KIND_END; word = word_at(word.text + word.length)) {
         if (check_word(&word, &second_last, &last, error) != STATUS_OK)
             return error->status;

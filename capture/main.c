@@ -44,8 +44,9 @@ static enum status settle(struct worker *worker, struct error *error)
     if (confined)
         data_dir_confined(&worker->directory);
     if (!privileges_have(CAP_NET_RAW))
-        log_warning("no CAP_NET_RAW: every capture will end with PERMISSION; start as root, or give the capability "
-                    "to pktcap-worker (setcap cap_net_raw+ep)");
+        log_warning(
+            "no CAP_NET_RAW: every capture will end with PERMISSION; start as root, or give the capability "
+            "to pktcap-worker (setcap cap_net_raw+ep)");
     return STATUS_OK;
 }
 
@@ -62,13 +63,14 @@ static enum status open_all(struct worker *worker, struct error *error)
     if (status != STATUS_OK)
         return status;
     worker->sweeping = opendir(data_dir_path(&worker->directory, "captures", path));
-    struct pool_settings settings = {&worker->config, &worker->directory, worker->store, worker->node_id, worker->id};
+    struct pool_settings settings = {&worker->config, &worker->directory, worker->store, worker->node_id,
+                                     worker->id};
     return pool_open(&settings, &worker->pool, error);
 }
 
 /* A crash between the deletion of a row and that of its files leaves files that nobody can ask for. They are
- * looked for bit by bit, as there may be very many sessions and captures must not wait for that. Returns whether
- * there is more to look at. */
+ * looked for bit by bit, as there may be very many sessions and captures must not wait for that. Returns
+ * whether there is more to look at. */
 static bool sweep(struct worker *worker)
 {
     enum { AT_ONCE = 100 };
@@ -83,7 +85,8 @@ static bool sweep(struct worker *worker)
             worker->sweeping = NULL;
             return false;
         }
-        if (!uuid_parse(entry->d_name, id) || store_has_session(worker->store, id, &known, &error) != STATUS_OK || known)
+        if (!uuid_parse(entry->d_name, id) ||
+            store_has_session(worker->store, id, &known, &error) != STATUS_OK || known)
             continue;
         log_info("removing the files of deleted session %s", id);
         if (data_dir_remove_session(&worker->directory, id, &error) != STATUS_OK)

@@ -219,8 +219,8 @@ static void walk(struct walker *walker, uint32_t snaplen, struct pcap_tally *tal
 
 static bool header_read(int fd, struct file_header *header)
 {
-    return pread(fd, header, sizeof *header, 0) == (ssize_t)sizeof *header && header->magic == MAGIC_NANOSECONDS &&
-           header->snaplen <= REPAIR_BUFFER - PCAP_PACKET_HEADER_SIZE;
+    return pread(fd, header, sizeof *header, 0) == (ssize_t)sizeof *header &&
+           header->magic == MAGIC_NANOSECONDS && header->snaplen <= REPAIR_BUFFER - PCAP_PACKET_HEADER_SIZE;
 }
 
 static enum status repair(int fd, struct pcap_tally *tally, struct error *error)
@@ -229,7 +229,8 @@ static enum status repair(int fd, struct pcap_tally *tally, struct error *error)
     struct walker walker = {.fd = fd};
 
     if (!header_read(fd, &header))
-        return error_set(error, ERROR_HOST, NULL, "the capture file of the earlier worker has no valid header");
+        return error_set(error, ERROR_HOST, NULL,
+                         "the capture file of the earlier worker has no valid header");
     walker.buffer = malloc(REPAIR_BUFFER);
     if (walker.buffer == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
@@ -242,7 +243,8 @@ static enum status repair(int fd, struct pcap_tally *tally, struct error *error)
     return STATUS_OK;
 }
 
-enum status pcap_file_reopen(const char *path, struct sink *sink, struct pcap_tally *tally, struct error *error)
+enum status pcap_file_reopen(const char *path, struct sink *sink, struct pcap_tally *tally,
+                             struct error *error)
 {
     struct sink made = {.ops = &PCAP_FILE_OPS, .fd = open(path, O_RDWR | O_CLOEXEC), .directory_fd = -1};
 

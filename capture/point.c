@@ -66,7 +66,8 @@ static bool link_has_host_address(const struct host *host, int index)
 {
     for (struct nl_object *at = nl_cache_get_first(host->addresses); at != NULL; at = nl_cache_get_next(at)) {
         struct rtnl_addr *address = (struct rtnl_addr *)at;
-        bool link_local = rtnl_addr_get_family(address) == AF_INET6 && rtnl_addr_get_scope(address) == RT_SCOPE_LINK;
+        bool link_local =
+            rtnl_addr_get_family(address) == AF_INET6 && rtnl_addr_get_scope(address) == RT_SCOPE_LINK;
         if (rtnl_addr_get_ifindex(address) == index && !link_local)
             return true;
     }
@@ -137,10 +138,13 @@ static bool link_has_mac(struct rtnl_link *link, const char *value)
     const struct nl_addr *address = rtnl_link_get_addr(link);
     unsigned mac[6];
     int used = 0;
-    bool colons = sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5],
-                         &used) == 6 && value[used] == '\0';
-    bool dashes = !colons && sscanf(value, "%2x-%2x-%2x-%2x-%2x-%2x%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-                                    &mac[5], &used) == 6 && value[used] == '\0';
+    bool colons = sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+                         &mac[5], &used) == 6 &&
+                  value[used] == '\0';
+    bool dashes = !colons &&
+                  sscanf(value, "%2x-%2x-%2x-%2x-%2x-%2x%n", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+                         &mac[5], &used) == 6 &&
+                  value[used] == '\0';
 
     if ((!colons && !dashes) || address == NULL || nl_addr_get_len(address) != 6)
         return false;
@@ -205,8 +209,8 @@ static void cappoints_list(unsigned cappoints, char *out, size_t size)
                                      names_of(&cappoint_names, cappoint));
 }
 
-static enum status choose(const struct point *matches, size_t count, enum cappoint cappoint, const char *value,
-                          struct point *point, struct error *error)
+static enum status choose(const struct point *matches, size_t count, enum cappoint cappoint,
+                          const char *value, struct point *point, struct error *error)
 {
     const struct point *chosen = NULL;
     char list[128];
@@ -215,15 +219,16 @@ static enum status choose(const struct point *matches, size_t count, enum cappoi
         if ((matches[i].cappoints & 1u << cappoint) == 0)
             continue;
         if (chosen != NULL)
-            return error_set(error, ERROR_BAD_VALUE, "capvalue",
-                             "capvalue %s means more than one interface, %s and %s; give the interface's name", value,
-                             chosen->name, matches[i].name);
+            return error_set(
+                error, ERROR_BAD_VALUE, "capvalue",
+                "capvalue %s means more than one interface, %s and %s; give the interface's name", value,
+                chosen->name, matches[i].name);
         chosen = &matches[i];
     }
     if (chosen == NULL) {
         cappoints_list(matches[0].cappoints, list, sizeof list);
-        return error_set(error, ERROR_WRONG_POINT, "cappoint", "interface %s is no %s; it is %s", matches[0].name,
-                         names_of(&cappoint_names, (int)cappoint), list);
+        return error_set(error, ERROR_WRONG_POINT, "cappoint", "interface %s is no %s; it is %s",
+                         matches[0].name, names_of(&cappoint_names, (int)cappoint), list);
     }
     *point = *chosen;
     return STATUS_OK;
@@ -237,9 +242,11 @@ enum status point_find(enum cappoint cappoint, const char *capvalue, struct poin
     enum status status;
 
     if (strchr(capvalue, '/') != NULL)
-        return error_set(error, ERROR_NOT_BUILT, "capvalue",
-                         "capvalue %.64s names a network namespace, which is not built yet; give an interface of this "
-                         "host", capvalue);
+        return error_set(
+            error, ERROR_NOT_BUILT, "capvalue",
+            "capvalue %.64s names a network namespace, which is not built yet; give an interface of this "
+            "host",
+            capvalue);
     if ((status = host_open(&host, error)) != STATUS_OK)
         return status;
     size_t count = host_match(&host, capvalue, matches);
@@ -247,9 +254,10 @@ enum status point_find(enum cappoint cappoint, const char *capvalue, struct poin
         status = choose(matches, count, cappoint, capvalue, point, error);
     } else {
         host_closest(&host, capvalue, closest, sizeof closest);
-        status = error_set(error, ERROR_UNKNOWN_INTERFACE, "capvalue",
-                           "there is no interface with the name, alias or MAC address %.64s; the closest are %s",
-                           capvalue, closest);
+        status =
+            error_set(error, ERROR_UNKNOWN_INTERFACE, "capvalue",
+                      "there is no interface with the name, alias or MAC address %.64s; the closest are %s",
+                      capvalue, closest);
     }
     host_close(&host);
     return status;
@@ -265,11 +273,13 @@ enum status point_host_has_address(const char *address, bool *has, struct error 
         return STATUS_OK;
     enum status status = host_open(&host, error);
     if (status == STATUS_OK) {
-        for (struct nl_object *at = nl_cache_get_first(host.addresses); at != NULL; at = nl_cache_get_next(at)) {
+        for (struct nl_object *at = nl_cache_get_first(host.addresses); at != NULL;
+             at = nl_cache_get_next(at)) {
             struct nl_addr *local = rtnl_addr_get_local((struct rtnl_addr *)at);
             /* A local address carries its prefix length, which the wanted one lacks: compare the bytes. */
             if (local != NULL && nl_addr_get_family(local) == nl_addr_get_family(wanted) &&
-                memcmp(nl_addr_get_binary_addr(local), nl_addr_get_binary_addr(wanted), nl_addr_get_len(wanted)) == 0)
+                memcmp(nl_addr_get_binary_addr(local), nl_addr_get_binary_addr(wanted),
+                       nl_addr_get_len(wanted)) == 0)
                 *has = true;
         }
         host_close(&host);
@@ -287,7 +297,8 @@ enum point_presence point_look(unsigned index, uint64_t *dropped)
     if (socket != NULL && nl_connect(socket, NETLINK_ROUTE) == 0 &&
         rtnl_link_get_kernel(socket, (int)index, NULL, &link) == 0) {
         presence = rtnl_link_get_flags(link) & IFF_UP ? POINT_UP : POINT_DOWN;
-        *dropped = rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR) + rtnl_link_get_stat(link, RTNL_LINK_RX_FIFO_ERR);
+        *dropped = rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR) +
+                   rtnl_link_get_stat(link, RTNL_LINK_RX_FIFO_ERR);
         rtnl_link_put(link);
     }
     nl_socket_free(socket);

@@ -14,16 +14,16 @@
 
 struct point {
     char name[16];
-    unsigned index;     /* the kernel's interface index */
-    int linktype;       /* libpcap's DLT_ value that a capture there has */
-    bool up;            /* IFF_UP */
+    unsigned index; /* the kernel's interface index */
+    int linktype;   /* libpcap's DLT_ value that a capture there has */
+    bool up;        /* IFF_UP */
     bool loopback;
     unsigned cappoints; /* bit 1 << enum cappoint for each that it is */
 };
 
-/* Finds the interface that capvalue names (interface name, else alias, else MAC address) and checks that it is
- * a cappoint (API.md, "Capture points on Linux"). Fails, field "capvalue", with ERROR_UNKNOWN_INTERFACE naming
- * the closest ones, or field "cappoint" with ERROR_WRONG_POINT saying which points it is. */
+/* Finds the interface that capvalue names (interface name, else alias, else MAC address) and checks that it
+ * is a cappoint (API.md, "Capture points on Linux"). Fails, field "capvalue", with ERROR_UNKNOWN_INTERFACE
+ * naming the closest ones, or field "cappoint" with ERROR_WRONG_POINT saying which points it is. */
 MUST_USE enum status point_find(enum cappoint cappoint, const char *capvalue, struct point *point,
                                 struct error *error);
 

@@ -23,9 +23,9 @@ struct slot {
     struct capture *capture; /* NULL: free */
     struct lease lease;
     char id[UUID_SIZE];
-    bool started;             /* the store has it as STARTED */
-    int64_t reported_at_ms;   /* monotonic, of the last report to the store */
-    struct run reported;      /* and what it said */
+    bool started;           /* the store has it as STARTED */
+    int64_t reported_at_ms; /* monotonic, of the last report to the store */
+    struct run reported;    /* and what it said */
     struct capture_report now;
 };
 
@@ -34,10 +34,10 @@ struct pool {
     int notify_fd;
     size_t slot_count, running;
     struct slot *slots;
-    struct run_report *reports; /* room for one of each slot */
-    size_t *reporting;          /* slot of each report */
+    struct run_report *reports;         /* room for one of each slot */
+    size_t *reporting;                  /* slot of each report */
     int64_t look_at_ms, progress_at_ms; /* monotonic */
-    bool store_failing; /* said so once */
+    bool store_failing;                 /* said so once */
 };
 
 enum status pool_open(const struct pool_settings *settings, struct pool **out, struct error *error)
@@ -83,7 +83,8 @@ static bool worker_lives(void *context, const char *worker)
 {
     const struct pool *pool = context;
 
-    return strcmp(worker, pool->settings.worker) == 0 || doorbell_worker_lives(pool->settings.directory, worker);
+    return strcmp(worker, pool->settings.worker) == 0 ||
+           doorbell_worker_lives(pool->settings.directory, worker);
 }
 
 static struct slot *slot_free(struct pool *pool)
@@ -110,7 +111,8 @@ static void capture_begin(struct pool *pool, struct slot *slot, const struct cap
                  plan->lease.resumed ? "resuming" : "opening", plan->session.request.capvalue);
         return;
     }
-    struct run_report failed = {.lease = plan->lease, .run = plan->session.run, .reported_ms = plan->lease.reported_ms};
+    struct run_report failed = {
+        .lease = plan->lease, .run = plan->session.run, .reported_ms = plan->lease.reported_ms};
     failed.run.state = STATE_ERROR;
     failed.run.stop_reason = STOP_INTERNAL;
     failed.run.ended_ms = clock_now_ms();
@@ -157,7 +159,8 @@ static void claim_all(struct pool *pool)
 
 static void report_fill(const struct slot *slot, struct run_report *report)
 {
-    *report = (struct run_report){.lease = slot->lease, .run = slot->now.run, .reported_ms = slot->now.reported_ms};
+    *report =
+        (struct run_report){.lease = slot->lease, .run = slot->now.run, .reported_ms = slot->now.reported_ms};
 }
 
 static void ended_log(const struct slot *slot)
@@ -270,8 +273,10 @@ static void progress(struct pool *pool)
 
     if (count == 0)
         return;
-    if (!store_worked(pool, store_report_progress(pool->settings.store, pool->reports, count,
-                                                  clock_now_ms() + LEASE_MS, &error), &error))
+    if (!store_worked(pool,
+                      store_report_progress(pool->settings.store, pool->reports, count,
+                                            clock_now_ms() + LEASE_MS, &error),
+                      &error))
         return;
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &pool->slots[pool->reporting[i]];
@@ -305,8 +310,10 @@ void pool_work(struct pool *pool, bool asked)
     }
     bool due = now_ms >= pool->look_at_ms;
     if (due) {
-        (void)store_worked(pool, store_end_lost_leases(pool->settings.store, pool->settings.node_id, worker_lives,
-                                                       pool, &error), &error);
+        (void)store_worked(
+            pool,
+            store_end_lost_leases(pool->settings.store, pool->settings.node_id, worker_lives, pool, &error),
+            &error);
         pool->look_at_ms = now_ms + pool->settings.config->poll_interval;
     }
     if (due || asked || pool->running < running)

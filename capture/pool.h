@@ -25,8 +25,8 @@ MUST_USE enum status pool_open(const struct pool_settings *settings, struct pool
 /* Readable when a capture has something to say. */
 int pool_fd(const struct pool *pool);
 
-/* Does what there is to do: claims, orders, reports. `look` asks the store for new work and stops, as when the
- * doorbell rang; without it the pool looks when its polling interval is over. */
+/* Does what there is to do: claims, orders, reports. `look` asks the store for new work and stops, as when
+ * the doorbell rang; without it the pool looks when its polling interval is over. */
 void pool_work(struct pool *pool, bool look);
 
 /* Milliseconds until pool_work() is due again. */

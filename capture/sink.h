@@ -34,8 +34,8 @@ struct sink_ops {
     size_t (*packet_size)(uint32_t captured);
     /* Appends a packet to a batch that has room for it. */
     void (*encode)(struct batch *batch, const struct packet *packet);
-    /* Writes a batch. On failure what could not be written is cut off at a packet's edge and the batch is reduced
-     * to what was: *batch tells the truth either way. ERROR_STORE_FULL if the disk is full. */
+    /* Writes a batch. On failure what could not be written is cut off at a packet's edge and the batch is
+     * reduced to what was: *batch tells the truth either way. ERROR_STORE_FULL if the disk is full. */
     enum status (*write)(struct sink *sink, struct batch *batch, struct error *error);
     /* Makes everything durable and closes. */
     enum status (*close)(struct sink *sink, struct error *error);

@@ -37,7 +37,8 @@ static enum status socket_failed(const char *what, struct error *error)
 static enum status attach(struct tap *tap, const struct bpf_program *program, struct error *error)
 {
     /* struct bpf_insn and struct sock_filter are the same by design (net/bpf.h). */
-    struct sock_fprog filter = {(unsigned short)program->bf_len, (struct sock_filter *)(void *)program->bf_insns};
+    struct sock_fprog filter = {(unsigned short)program->bf_len,
+                                (struct sock_filter *)(void *)program->bf_insns};
 
     if (setsockopt(pcap_fileno(tap->pcap), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
         return socket_failed("attach the filter", error);
@@ -63,8 +64,9 @@ static void statistics_update(struct tap *tap)
     tap->counts = now;
 }
 
-/* The socket takes in everything from pcap_activate() on; what came before the filter is told by its timestamp.
- * The pause lets a packet that another CPU was delivering when the filter was set get its timestamp first. */
+/* The socket takes in everything from pcap_activate() on; what came before the filter is told by its
+ * timestamp. The pause lets a packet that another CPU was delivering when the filter was set get its
+ * timestamp first. */
 static void begin(struct tap *tap)
 {
     nanosleep(&(struct timespec){.tv_nsec = 200 * 1000}, NULL);
@@ -81,7 +83,8 @@ static enum status filter_set(struct tap *tap, const struct tap_settings *settin
     enum status status;
     int on = 1;
 
-    /* The loopback interface shows each packet twice, sent and received: as libpcap does, take it as received. */
+    /* The loopback interface shows each packet twice, sent and received: as libpcap does, take it as
+     * received. */
     if (settings->point->loopback || direction == DIRECTION_INPUT) {
         if (setsockopt(pcap_fileno(tap->pcap), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) != 0)
             return socket_failed("ignore sent packets", error);
@@ -100,14 +103,15 @@ static enum status filter_set(struct tap *tap, const struct tap_settings *settin
     return status;
 }
 
-static enum status activate_failed(int result, pcap_t *pcap, const struct point *point, enum stop_reason *reason,
-                                   struct error *error)
+static enum status activate_failed(int result, pcap_t *pcap, const struct point *point,
+                                   enum stop_reason *reason, struct error *error)
 {
     switch (result) {
     case PCAP_ERROR_PERM_DENIED:
         *reason = STOP_PERMISSION;
         return error_set(error, ERROR_HOST, NULL,
-                         "no permission to capture on %s: pktcap-worker lacks the capability CAP_NET_RAW", point->name);
+                         "no permission to capture on %s: pktcap-worker lacks the capability CAP_NET_RAW",
+                         point->name);
     case PCAP_ERROR_NO_SUCH_DEVICE:
         *reason = STOP_INTERFACE_GONE;
         return error_set(error, ERROR_HOST, NULL, "interface %s is gone", point->name);
@@ -151,7 +155,8 @@ enum status tap_open(const struct tap_settings *settings, struct tap **out, enum
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     tap->pcap = pcap_create(settings->point->name, message);
     if (tap->pcap == NULL)
-        status = error_set(error, ERROR_HOST, NULL, "cannot capture on %s: %s", settings->point->name, message);
+        status =
+            error_set(error, ERROR_HOST, NULL, "cannot capture on %s: %s", settings->point->name, message);
     else
         status = activate(tap->pcap, settings, reason, error);
     if (status == STATUS_OK)

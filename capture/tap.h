@@ -12,8 +12,8 @@
 
 struct tap;
 
-/* How long the kernel may keep packets in a ring block that is not full: a tap that was frozen has all it will
- * get after this time. Short, as the ends of captures wait for it. */
+/* How long the kernel may keep packets in a ring block that is not full: a tap that was frozen has all it
+ * will get after this time. Short, as the ends of captures wait for it. */
 enum { TAP_RETIRE_MS = 20 };
 
 /* The most that one read takes, so that its caller comes back under any load. */
@@ -36,7 +36,8 @@ void tap_close(struct tap *tap);
 int tap_fd(const struct tap *tap);
 int tap_linktype(const struct tap *tap);
 
-/* Called for each packet. false asks for the end of the read; packets of the same ring block may still come. */
+/* Called for each packet. false asks for the end of the read; packets of the same ring block may still come.
+ */
 typedef bool (*tap_handler)(void *context, const struct packet *packet);
 
 /* Reads the packets that wait, never blocks. Returns their number, -1 if the socket reported an error (the

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A batch must hold the largest packet; four of them give a stalled disk 4 MiB of patience before the ring. */
+/* A batch must hold the largest packet; four of them give a stalled disk 4 MiB of patience before the ring.
+ */
 enum { BATCH_COUNT = 4, BATCH_SIZE = 1 << 20 };
 
 struct writer {
@@ -32,7 +33,8 @@ static enum status space_check(const struct writer *writer, const struct batch *
 {
     uint64_t free_bytes, total_bytes;
 
-    if (data_dir_space(writer->path, &free_bytes, &total_bytes) && free_bytes < writer->reserve_bytes + batch->used)
+    if (data_dir_space(writer->path, &free_bytes, &total_bytes) &&
+        free_bytes < writer->reserve_bytes + batch->used)
         return error_set(error, ERROR_STORE_FULL, NULL,
                          "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
                          (unsigned long long)(free_bytes / 1000000),
@@ -99,8 +101,8 @@ static void writer_free(struct writer *writer)
     free(writer);
 }
 
-enum status writer_open(struct sink sink, const char *path, uint64_t reserve_bytes, const struct writer_totals *start,
-                        struct writer **out, struct error *error)
+enum status writer_open(struct sink sink, const char *path, uint64_t reserve_bytes,
+                        const struct writer_totals *start, struct writer **out, struct error *error)
 {
     struct writer *writer = calloc(1, sizeof *writer);
     bool allocated = writer != NULL;

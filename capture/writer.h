@@ -24,7 +24,8 @@ struct writer_totals {
 /* Takes the sink over. path names the file system whose reserve is watched: batches are refused when
  * fewer than reserve_bytes would stay free. start is what the sink holds already. */
 MUST_USE enum status writer_open(struct sink sink, const char *path, uint64_t reserve_bytes,
-                                 const struct writer_totals *start, struct writer **writer, struct error *error);
+                                 const struct writer_totals *start, struct writer **writer,
+                                 struct error *error);
 
 /* Bytes that a packet takes in the sink. */
 size_t writer_packet_size(const struct writer *writer, uint32_t captured);

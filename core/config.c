@@ -23,10 +23,8 @@ struct key {
     const char *help;
 };
 
-static const char *const worker_modes[] = {"spawn", "external"};
-static const struct names worker_mode_names = {worker_modes, 2};
-static const char *const log_levels[] = {"error", "warning", "info", "debug"};
-static const struct names log_level_names = {log_levels, 4};
+NAMES_DEFINE(static, worker_mode_names, "spawn", "external");
+NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 
 #define BOTH      (PROGRAM_PKTCAPD | PROGRAM_WORKER)
 #define AT(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
@@ -93,8 +91,8 @@ static enum status key_unknown(const char *name, const char *where, struct error
             nearest = KEYS[i].name;
         }
     }
-    return error_set(error, ERROR_BAD_PARAMETER, name, "%s: there is no setting %s; the nearest is %s", where, name,
-                     nearest);
+    return error_set(error, ERROR_BAD_PARAMETER, name, "%s: there is no setting %s; the nearest is %s", where,
+                     name, nearest);
 }
 
 static enum status number_set(int64_t *out, const struct key *key, const char *value, const char *where,
@@ -105,8 +103,9 @@ static enum status number_set(int64_t *out, const struct key *key, const char *v
     errno = 0;
     long long number = strtoll(value, &end, 10);
     if (errno != 0 || end == value || *end != '\0' || number < key->least || number > key->most)
-        return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is %s; it takes a number from %lld to %lld",
-                         where, key->name, value, (long long)key->least, (long long)key->most);
+        return error_set(error, ERROR_BAD_PARAMETER, key->name,
+                         "%s: %s is %s; it takes a number from %lld to %lld", where, key->name, value,
+                         (long long)key->least, (long long)key->most);
     *out = number;
     return STATUS_OK;
 }
@@ -133,8 +132,8 @@ static enum status key_set(struct config *config, const struct key *key, const c
     switch (key->kind) {
     case KEY_TEXT:
         if (strlen(value) >= key->size)
-            return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is longer than %zu characters", where,
-                             key->name, key->size - 1);
+            return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is longer than %zu characters",
+                             where, key->name, key->size - 1);
         strcpy(at, value);
         return STATUS_OK;
     case KEY_NUMBER:
@@ -152,26 +151,41 @@ struct file_reader {
     struct config *config;
     struct error *error;
     enum status status;
+    bool seen[KEY_COUNT];
 };
+
+static enum status file_key_set(struct file_reader *reader, const char *name, const char *value)
+{
+    const struct key *key = key_find(name);
+    const char *file = reader->config->config_file;
+
+    if (key == NULL)
+        return key_unknown(name, file, reader->error);
+    if (key->kind == KEY_FLAG)
+        return error_set(reader->error, ERROR_BAD_PARAMETER, key->name, "%s: %s is for the command line only", file,
+                         key->name);
+    /* inih takes an indented line for more of the value before it, and hands the key over once more. */
+    if (reader->seen[key - KEYS])
+        return error_set(reader->error, ERROR_BAD_PARAMETER, key->name,
+                         "%s: %s is given twice; a line that begins with a space counts as more of the line before",
+                         file, key->name);
+    reader->seen[key - KEYS] = true;
+    return key_set(reader->config, key, value, file, reader->error);
+}
 
 static int file_line(void *user, const char *section, const char *name, const char *value)
 {
     struct file_reader *reader = user;
-    const struct key *key = key_find(name);
 
     (void)section;
-    if (reader->status != STATUS_OK)
-        return 1;
-    if (key == NULL)
-        reader->status = key_unknown(name, reader->config->config_file, reader->error);
-    else
-        reader->status = key_set(reader->config, key, value, reader->config->config_file, reader->error);
+    if (reader->status == STATUS_OK)
+        reader->status = file_key_set(reader, name, value);
     return 1;
 }
 
 static enum status file_load(struct config *config, struct error *error)
 {
-    struct file_reader reader = {config, error, STATUS_OK};
+    struct file_reader reader = {.config = config, .error = error, .status = STATUS_OK};
 
     if (config->config_file[0] == '\0')
         return STATUS_OK;
@@ -233,7 +247,8 @@ static enum status flags_load(struct config *config, int argc, char **argv, bool
             return STATUS_OK;
         }
         if (strncmp(argv[at], "--", 2) != 0)
-            return error_set(error, ERROR_BAD_PARAMETER, argv[at], "command line: unexpected word %s", argv[at]);
+            return error_set(error, ERROR_BAD_PARAMETER, argv[at], "command line: unexpected word %s",
+                             argv[at]);
         int words = flag_split(argc, argv, at, name, &value);
         bool is_file = strcmp(name, "config") == 0;
         const struct key *key = key_find(name);
@@ -263,7 +278,8 @@ static void defaults_load(struct config *config)
 
     memset(config, 0, sizeof *config);
     for (size_t i = 0; i < KEY_COUNT; i++)
-        if (KEYS[i].kind != KEY_FLAG && key_set(config, &KEYS[i], KEYS[i].standard, "default", &error) != STATUS_OK)
+        if (KEYS[i].kind != KEY_FLAG &&
+            key_set(config, &KEYS[i], KEYS[i].standard, "default", &error) != STATUS_OK)
             abort(); /* the table itself is wrong */
 }
 
@@ -308,18 +324,19 @@ static void key_help(const struct key *key, FILE *out)
 
 void config_help(enum program program, FILE *out)
 {
-    fprintf(out, program == PROGRAM_PKTCAPD
-                     ? "usage: pktcapd [--listen ADDR:PORT] [--data-dir DIR] [--config FILE] [--worker=spawn|external]\n"
-                       "Packet capture as a service: the REST front end.\n\n"
-                     : "usage: pktcap-worker [--data-dir DIR] [--config FILE]\n"
-                       "Packet capture as a service: the worker that captures.\n\n");
+    fprintf(out, program == PROGRAM_PKTCAPD ? "usage: pktcapd [--listen ADDR:PORT] [--data-dir DIR] "
+                                              "[--config FILE] [--worker=spawn|external]\n"
+                                              "Packet capture as a service: the REST front end.\n\n"
+                                            : "usage: pktcap-worker [--data-dir DIR] [--config FILE]\n"
+                                              "Packet capture as a service: the worker that captures.\n\n");
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (KEYS[i].programs & (unsigned)program)
             key_help(&KEYS[i], out);
-    fprintf(out, "  --%-18s configuration file: lines of key = value, with the names above and _ for -\n"
-                 "  --%-18s this text\n"
-                 "  --%-18s the version\n\n"
-                 "Each setting can also be given as PKTCAPD_<SETTING> in the environment, for example\n"
-                 "PKTCAPD_DATA_DIR. The command line beats the environment, which beats the file.\n",
+    fprintf(out,
+            "  --%-18s configuration file: lines of key = value, with the names above and _ for -\n"
+            "  --%-18s this text\n"
+            "  --%-18s the version\n\n"
+            "Each setting can also be given as PKTCAPD_<SETTING> in the environment, for example\n"
+            "PKTCAPD_DATA_DIR. The command line beats the environment, which beats the file.\n",
             "config FILE", "help", "version");
 }

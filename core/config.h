@@ -40,7 +40,8 @@ struct config {
 enum config_outcome { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };
 
 /* Reads the command line, the environment and the file that they name. *outcome says whether --help or
- * --version was asked for. Fails with ERROR_BAD_PARAMETER naming the key, the value and what would be right. */
+ * --version was asked for. Fails with ERROR_BAD_PARAMETER naming the key, the value and what would be right.
+ */
 MUST_USE enum status config_load(struct config *config, enum program program, int argc, char **argv,
                                  enum config_outcome *outcome, struct error *error);
 

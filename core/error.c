@@ -29,13 +29,42 @@ enum status error_code_status(enum error_code code)
     return STATUS_INVALID_ARGUMENT;
 }
 
+/* Length in bytes of the character at c, 0 if it is none (Unicode, table 3-7: well-formed UTF-8). */
+static size_t utf8_length(const unsigned char *c)
+{
+    static const struct {
+        unsigned char first_least, first_most, second_least, second_most;
+        size_t length;
+    } FORMS[] = {
+        {0x00, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    size_t i = 0;
+
+    while (i < sizeof FORMS / sizeof FORMS[0] && (c[0] < FORMS[i].first_least || c[0] > FORMS[i].first_most))
+        i++;
+    if (i == sizeof FORMS / sizeof FORMS[0])
+        return 0;
+    if (FORMS[i].length > 1 && (c[1] < FORMS[i].second_least || c[1] > FORMS[i].second_most))
+        return 0;
+    for (size_t at = 2; at < FORMS[i].length; at++)
+        if ((c[at] & 0xc0) != 0x80)
+            return 0;
+    return FORMS[i].length;
+}
+
 void text_make_plain(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\')
+    for (unsigned char *c = (unsigned char *)text; *c != '\0';) {
+        size_t length = utf8_length(c);
+        if (length == 0)
+            *c = '?';
+        else if (*c == '"' || *c == '\\')
             *c = '\'';
         else if (*c < 0x20 || *c == 0x7f)
             *c = ' ';
+        c += length == 0 ? 1 : length;
     }
 }
 
@@ -47,6 +76,7 @@ static void error_format(struct error *error, enum error_code code, const char *
     error->code = code;
     snprintf(error->field, sizeof error->field, "%s", field == NULL ? "" : field);
     vsnprintf(error->message, sizeof error->message, format, arguments);
+    text_make_plain(error->field);
     text_make_plain(error->message);
 }
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE                 __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 enum status {
@@ -61,7 +61,7 @@ enum error_code {
 struct error {
     enum status status;
     enum error_code code;
-    char field[64];    /* JSON name of the field to blame, or empty */
+    char field[64];    /* JSON name of the field to blame, or empty; plain as the message is */
     char message[512]; /* one sentence; no double quotes, backslashes or line breaks */
 };
 
@@ -90,7 +90,8 @@ bool errors_blame(const struct errors *errors, const char *field);
 enum status error_code_status(enum error_code code);
 
 /* Replaces what clients' shell scripts choke on (API.md: double quotes, backslashes, line breaks and other
- * control characters), in place. */
+ * control characters), and bytes that are no UTF-8, which would make JSON invalid (a text cut short may end
+ * in half a character), in place. */
 void text_make_plain(char *text);
 
 #endif

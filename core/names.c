@@ -19,9 +19,10 @@ int names_find(const struct names *names, const char *name)
     return -1;
 }
 
+enum { LONGEST = 64 };
+
 size_t edit_distance(const char *a, const char *b)
 {
-    enum { LONGEST = 64 };
     size_t row[LONGEST + 1];
     size_t length_a = strnlen(a, LONGEST), length_b = strnlen(b, LONGEST);
 
@@ -43,7 +44,7 @@ size_t edit_distance(const char *a, const char *b)
 const char *names_nearest(const struct names *names, const char *misspelt)
 {
     const char *nearest = NULL;
-    size_t best = strlen(misspelt) / 3 + 2;
+    size_t best = strnlen(misspelt, LONGEST) / 3 + 2;
 
     for (size_t i = 0; i < names->count; i++) {
         if (names->names[i] == NULL)

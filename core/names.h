@@ -13,13 +13,19 @@ struct names {
     size_t count;
 };
 
+/* Defines a table: NAMES_DEFINE(static, colours, "RED", "BLUE"); storage may be empty. */
+#define NAMES_DEFINE(storage, name, ...)                                                                     \
+    static const char *const name##_array[] = {__VA_ARGS__};                                                 \
+    storage const struct names name = {name##_array, sizeof name##_array / sizeof name##_array[0]}
+
 /* The name of a value, or "" if it has none. */
 const char *names_of(const struct names *names, int value);
 
 /* The value of a name, compared exactly; -1 if there is none. */
 int names_find(const struct names *names, const char *name);
 
-/* The known name nearest to a misspelt one, or NULL if none is near (edit distance over a third of it). */
+/* The known name nearest to a misspelt one, or NULL if none is near: at most one edit, and one more
+ * for every three characters. */
 const char *names_nearest(const struct names *names, const char *misspelt);
 
 /* Writes "A, B, C" into out; returns out. */

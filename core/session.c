@@ -1,34 +1,31 @@
 #include "core/session.h"
 
-#define NAMES(name, ...)                                                                                     \
-    static const char *const name##_array[] = {__VA_ARGS__};                                                 \
-    const struct names name = {name##_array, sizeof name##_array / sizeof name##_array[0]}
+NAMES_DEFINE(, cappoint_names, [CAPPOINT_VNIC] = "VNIC", [CAPPOINT_VMKNIC] = "VMKNIC",
+             [CAPPOINT_VMNIC] = "VMNIC", [CAPPOINT_PNIC] = "PNIC", [CAPPOINT_VIF] = "VIF");
 
-NAMES(cappoint_names, [CAPPOINT_VNIC] = "VNIC", [CAPPOINT_VMKNIC] = "VMKNIC", [CAPPOINT_VMNIC] = "VMNIC",
-      [CAPPOINT_PNIC] = "PNIC", [CAPPOINT_VIF] = "VIF");
+NAMES_DEFINE(, capsource_names, [CAPSOURCE_CLI] = "CLI", [CAPSOURCE_UI] = "UI");
 
-NAMES(capsource_names, [CAPSOURCE_CLI] = "CLI", [CAPSOURCE_UI] = "UI");
+NAMES_DEFINE(
+    , direction_names, [DIRECTION_INPUT] = "INPUT", [DIRECTION_OUTPUT] = "OUTPUT", [DIRECTION_DUAL] = "DUAL");
 
-NAMES(direction_names, [DIRECTION_INPUT] = "INPUT", [DIRECTION_OUTPUT] = "OUTPUT", [DIRECTION_DUAL] = "DUAL");
+NAMES_DEFINE(, capmode_names, [CAPMODE_STANDALONE] = "STANDALONE");
 
-NAMES(capmode_names, [CAPMODE_STANDALONE] = "STANDALONE");
+NAMES_DEFINE(, capformat_names, [CAPFORMAT_PCAP] = "PCAP");
 
-NAMES(capformat_names, [CAPFORMAT_PCAP] = "PCAP");
+NAMES_DEFINE(, option_names, [OPTION_ETHTYPE] = "ETHTYPE", [OPTION_MAC] = "MAC", [OPTION_SRCMAC] = "SRCMAC",
+             [OPTION_DSTMAC] = "DSTMAC", [OPTION_VLAN] = "VLAN", [OPTION_IP] = "IP", [OPTION_SRCIP] = "SRCIP",
+             [OPTION_DSTIP] = "DSTIP", [OPTION_IPPROTO] = "IPPROTO", [OPTION_PORT] = "PORT",
+             [OPTION_SRCPORT] = "SRCPORT", [OPTION_DSTPORT] = "DSTPORT", [OPTION_UDPPORT] = "UDPPORT",
+             [OPTION_SRCUDPPORT] = "SRCUDPPORT", [OPTION_DSTUDPPORT] = "DSTUDPPORT", [OPTION_IP6] = "IP6",
+             [OPTION_SRCIP6] = "SRCIP6", [OPTION_DSTIP6] = "DSTIP6", [OPTION_IPPROTO6] = "IPPROTO6");
 
-NAMES(option_names, [OPTION_ETHTYPE] = "ETHTYPE", [OPTION_MAC] = "MAC", [OPTION_SRCMAC] = "SRCMAC",
-      [OPTION_DSTMAC] = "DSTMAC", [OPTION_VLAN] = "VLAN", [OPTION_IP] = "IP", [OPTION_SRCIP] = "SRCIP",
-      [OPTION_DSTIP] = "DSTIP", [OPTION_IPPROTO] = "IPPROTO", [OPTION_PORT] = "PORT",
-      [OPTION_SRCPORT] = "SRCPORT", [OPTION_DSTPORT] = "DSTPORT", [OPTION_UDPPORT] = "UDPPORT",
-      [OPTION_SRCUDPPORT] = "SRCUDPPORT", [OPTION_DSTUDPPORT] = "DSTUDPPORT", [OPTION_IP6] = "IP6",
-      [OPTION_SRCIP6] = "SRCIP6", [OPTION_DSTIP6] = "DSTIP6", [OPTION_IPPROTO6] = "IPPROTO6");
+NAMES_DEFINE(, session_state_names, [STATE_CREATED] = "CREATED", [STATE_STARTED] = "STARTED",
+             [STATE_STOPPED] = "STOPPED", [STATE_FINISHED] = "FINISHED", [STATE_ERROR] = "ERROR");
 
-NAMES(session_state_names, [STATE_CREATED] = "CREATED", [STATE_STARTED] = "STARTED",
-      [STATE_STOPPED] = "STOPPED", [STATE_FINISHED] = "FINISHED", [STATE_ERROR] = "ERROR");
-
-NAMES(stop_reason_names, [STOP_DURATION] = "DURATION", [STOP_PACKET_COUNT] = "PACKET_COUNT",
-      [STOP_FILE_SIZE] = "FILE_SIZE", [STOP_TERMINATED] = "TERMINATED", [STOP_DISK_LOW] = "DISK_LOW",
-      [STOP_INTERFACE_GONE] = "INTERFACE_GONE", [STOP_PERMISSION] = "PERMISSION",
-      [STOP_WORKER_LOST] = "WORKER_LOST", [STOP_INTERNAL] = "INTERNAL");
+NAMES_DEFINE(, stop_reason_names, [STOP_DURATION] = "DURATION", [STOP_PACKET_COUNT] = "PACKET_COUNT",
+             [STOP_FILE_SIZE] = "FILE_SIZE", [STOP_TERMINATED] = "TERMINATED", [STOP_DISK_LOW] = "DISK_LOW",
+             [STOP_INTERFACE_GONE] = "INTERFACE_GONE", [STOP_PERMISSION] = "PERMISSION",
+             [STOP_WORKER_LOST] = "WORKER_LOST", [STOP_INTERNAL] = "INTERNAL");
 
 /* A failure to open the capture point ends a run that never started: CREATED -> ERROR. */
 static const bool MOVES[][STATE_ERROR + 1] = {

@@ -14,10 +14,11 @@ struct marks {
 static int marks_read(struct store *store, struct marks *marks)
 {
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(store->db,
-                                    "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
-                                    " FROM pragma_user_version, pragma_application_id",
-                                    -1, &statement, NULL);
+    int result =
+        sqlite3_prepare_v2(store->db,
+                           "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
+                           " FROM pragma_user_version, pragma_application_id",
+                           -1, &statement, NULL);
 
     if (result == SQLITE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
         marks->version = sqlite3_column_int64(statement, 0);
@@ -29,7 +30,8 @@ static int marks_read(struct store *store, struct marks *marks)
     return result;
 }
 
-static enum status marks_check(struct store *store, const char *path, struct marks *marks, struct error *error)
+static enum status marks_check(struct store *store, const char *path, struct marks *marks,
+                               struct error *error)
 {
     if (marks_read(store, marks) != SQLITE_OK)
         return error_set(error, ERROR_STORE_FAILED, NULL, "cannot read the database %s: %s", path,
@@ -38,10 +40,11 @@ static enum status marks_check(struct store *store, const char *path, struct mar
         (marks->application != 0 || marks->version != 0 || marks->tables != 0))
         return error_set(error, ERROR_STORE_FAILED, NULL, "%s is not a database of pktcapd", path);
     if (marks->version > (int64_t)migration_count)
-        return error_set(error, ERROR_STORE_FAILED, NULL,
-                         "the database %s was made by a newer pktcapd: its schema is %lld, this program knows %zu; run "
-                         "the newer program, or restore a backup from before the upgrade",
-                         path, (long long)marks->version, migration_count);
+        return error_set(
+            error, ERROR_STORE_FAILED, NULL,
+            "the database %s was made by a newer pktcapd: its schema is %lld, this program knows %zu; run "
+            "the newer program, or restore a backup from before the upgrade",
+            path, (long long)marks->version, migration_count);
     return STATUS_OK;
 }
 
@@ -57,7 +60,8 @@ static enum status migration_apply(struct store *store, size_t index, struct err
     char mark[128];
     enum status status = STATUS_OK;
 
-    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %zu", APPLICATION_ID, index + 1);
+    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %zu", APPLICATION_ID,
+             index + 1);
     if (sqlite3_exec(store->db, migrations[index].sql, NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_exec(store->db, mark, NULL, NULL, NULL) != SQLITE_OK)
         status = error_set(error, ERROR_STORE_FAILED, NULL, "migration %s failed: %s", migrations[index].name,
@@ -84,7 +88,8 @@ enum status migrate(struct store *store, const char *path, struct error *error)
 {
     struct marks marks;
     enum status status = marks_check(store, path, &marks, error);
-    bool done = status == STATUS_OK && marks.version == (int64_t)migration_count; /* the usual case takes no lock */
+    bool done =
+        status == STATUS_OK && marks.version == (int64_t)migration_count; /* the usual case takes no lock */
 
     while (status == STATUS_OK && !done)
         status = migrate_once(store, path, &done, error);

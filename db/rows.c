@@ -87,7 +87,8 @@ const char *rows_insert_text(char *out, size_t size)
     size_t used = (size_t)snprintf(out, size, "INSERT INTO session (");
 
     for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", SESSION_COLUMNS[i].name);
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", SESSION_COLUMNS[i].name);
     used += (size_t)snprintf(out + used, size - used, ") VALUES (");
     for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
         used += (size_t)snprintf(out + used, size - used, i == 0 ? "?" : ", ?");
@@ -194,7 +195,8 @@ static void tag_read(sqlite3_stmt *statement, struct packet_capture_request *req
 }
 
 /* Reads the rows of one list; *count says how many the session has, and afterwards how many were read. */
-static enum status list_read(struct store *store, enum statement which, int64_t key, uint32_t *count, uint32_t most,
+static enum status list_read(struct store *store, enum statement which, int64_t key, uint32_t *count,
+                             uint32_t most,
                              void (*read)(sqlite3_stmt *, struct packet_capture_request *, uint32_t),
                              struct packet_capture_request *request, struct error *error)
 {

@@ -1,4 +1,5 @@
-/* How a struct session lies in the tables: one table of columns (rows.c) for binding and reading. Private to db/. */
+/* How a struct session lies in the tables: one table of columns (rows.c) for binding and reading. Private to
+ * db/. */
 #ifndef PKTCAPD_DB_ROWS_H
 #define PKTCAPD_DB_ROWS_H
 
@@ -11,9 +12,10 @@ const char *rows_select_list(char *out, size_t size);
 const char *rows_insert_text(char *out, size_t size);
 void rows_bind_session(sqlite3_stmt *statement, const struct session *session);
 
-/* Reads the current row of a statement that selects rows_select_list(); *key is the session's. Options and tags
- * are not among them: rows_read_lists() fetches them. */
+/* Reads the current row of a statement that selects rows_select_list(); *key is the session's. Options and
+ * tags are not among them: rows_read_lists() fetches them. */
 void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key);
-MUST_USE enum status rows_read_lists(struct store *store, int64_t key, struct session *session, struct error *error);
+MUST_USE enum status rows_read_lists(struct store *store, int64_t key, struct session *session,
+                                     struct error *error);
 
 #endif

@@ -15,7 +15,8 @@ enum status sqlite_failed(struct store *store, struct error *error)
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
         return error_set(error, ERROR_STORE_BUSY, NULL, "the store is busy; try again");
     if (code == SQLITE_FULL || (code == SQLITE_IOERR && sqlite3_system_errno(store->db) == ENOSPC))
-        return error_set(error, ERROR_STORE_FULL, NULL, "the disk of the data directory is full: nothing was stored");
+        return error_set(error, ERROR_STORE_FULL, NULL,
+                         "the disk of the data directory is full: nothing was stored");
     return error_set(error, ERROR_STORE_FAILED, NULL, "the store failed: %s", sqlite3_errmsg(store->db));
 }
 
@@ -40,8 +41,7 @@ sqlite3_stmt *statement_get(struct store *store, enum statement which, struct er
     if (store->statements[which] == NULL) {
         if (which == INSERT_SESSION) {
             char text[4096];
-            store->statements[which] =
-                statement_prepare(store, rows_insert_text(text, sizeof text), error);
+            store->statements[which] = statement_prepare(store, rows_insert_text(text, sizeof text), error);
         } else {
             store->statements[which] = statement_prepare(store, statement_texts[which], error);
         }
@@ -126,7 +126,8 @@ enum status store_open(const char *path, struct store **out, struct error *error
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK) {
-        error_set(error, ERROR_STORE_FAILED, NULL, "cannot open the database %s: %s", path, sqlite3_errmsg(store->db));
+        error_set(error, ERROR_STORE_FAILED, NULL, "cannot open the database %s: %s", path,
+                  sqlite3_errmsg(store->db));
         goto failed;
     }
     sqlite3_busy_timeout(store->db, 5000);
@@ -134,7 +135,8 @@ enum status store_open(const char *path, struct store **out, struct error *error
         goto failed;
     if (enter_wal(store->db) != SQLITE_OK ||
         sqlite3_exec(store->db, CONNECTION_SETTINGS, NULL, NULL, NULL) != SQLITE_OK) {
-        error_set(error, ERROR_STORE_FAILED, NULL, "cannot open the database %s: %s", path, sqlite3_errmsg(store->db));
+        error_set(error, ERROR_STORE_FAILED, NULL, "cannot open the database %s: %s", path,
+                  sqlite3_errmsg(store->db));
         goto failed;
     }
     if ((status = migrate(store, path, error)) != STATUS_OK)

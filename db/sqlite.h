@@ -64,7 +64,8 @@ sqlite3_stmt *statement_get(struct store *store, enum statement which, struct er
 sqlite3_stmt *statement_prepare(struct store *store, const char *text, struct error *error);
 
 /* Steps once. *row says whether there is a row to read; without one the statement is reset. */
-MUST_USE enum status statement_step(struct store *store, sqlite3_stmt *statement, bool *row, struct error *error);
+MUST_USE enum status statement_step(struct store *store, sqlite3_stmt *statement, bool *row,
+                                    struct error *error);
 
 /* Runs a statement that takes no values and gives no rows. */
 MUST_USE enum status statement_run(struct store *store, enum statement which, struct error *error);

@@ -34,28 +34,33 @@ const char *const statement_texts[STATEMENT_COUNT] = {
                       " last_modified_user = coalesce(?3, last_modified_user)"
                       " WHERE key = (SELECT session FROM run WHERE key = ?1)",
     [NEXT_RUN] = "UPDATE session SET run = run + 1 WHERE id = ?",
-    [STOP_RUN] = "UPDATE run SET state = 'STOPPED', stop_reason = 'TERMINATED', ended_ms = ?2, stop_requested = 1"
-                 " WHERE key = ?1",
+    [STOP_RUN] =
+        "UPDATE run SET state = 'STOPPED', stop_reason = 'TERMINATED', ended_ms = ?2, stop_requested = 1"
+        " WHERE key = ?1",
     [FLAG_RUN] = "UPDATE run SET stop_requested = 1 WHERE key = ?",
     [DELETE_SESSION] = "DELETE FROM session WHERE id = ?",
     /* RETURNING sees the new row: overdue keeps what the old one said. */
-    [CLAIM_RUN] = "UPDATE run SET overdue = worker IS NOT NULL, worker = ?2, lease_until_ms = ?4, claim = claim + 1"
-                  " WHERE key = (SELECT key FROM run WHERE state IN " UNFINISHED
-                  " AND node_id = ?1 AND lease_until_ms <= ?3 ORDER BY state = 'CREATED', key LIMIT 1)"
-                  " RETURNING key, claim, state = 'STARTED', overdue, stop_requested, reported_ms",
+    [CLAIM_RUN] =
+        "UPDATE run SET overdue = worker IS NOT NULL, worker = ?2, lease_until_ms = ?4, claim = claim + 1"
+        " WHERE key = (SELECT key FROM run WHERE state IN " UNFINISHED
+        " AND node_id = ?1 AND lease_until_ms <= ?3 ORDER BY state = 'CREATED', key LIMIT 1)"
+        " RETURNING key, claim, state = 'STARTED', overdue, stop_requested, reported_ms",
     [GET_RUN_STATE] = "SELECT state, stop_requested FROM run WHERE key = ?1 AND " HELD,
-    [START_RUN] = "UPDATE run SET state = 'STARTED', started_ms = ?2, file = ?3, file_size = ?4, reported_ms = ?5"
-                  " WHERE key = ?1",
-    [REPORT_RUN] = "UPDATE run SET packets_captured = ?3, packets_dropped = ?4, packets_dropped_interface = ?5,"
-                   " packets_skipped = ?6, bytes_captured = ?7, file_size = ?8, errormsg = ?9, reported_ms = ?10,"
-                   " lease_until_ms = ?11"
-                   " WHERE key = ?1 AND " HELD " RETURNING stop_requested",
+    [START_RUN] =
+        "UPDATE run SET state = 'STARTED', started_ms = ?2, file = ?3, file_size = ?4, reported_ms = ?5"
+        " WHERE key = ?1",
+    [REPORT_RUN] =
+        "UPDATE run SET packets_captured = ?3, packets_dropped = ?4, packets_dropped_interface = ?5,"
+        " packets_skipped = ?6, bytes_captured = ?7, file_size = ?8, errormsg = ?9, reported_ms = ?10,"
+        " lease_until_ms = ?11"
+        " WHERE key = ?1 AND " HELD " RETURNING stop_requested",
     [CHECK_RUN] = "SELECT stop_requested FROM run WHERE key = ?1 AND " HELD,
-    [FINISH_RUN] = "UPDATE run SET state = ?2, stop_reason = ?3, ended_ms = ?4, worker = NULL, lease_until_ms = 0"
-                   " WHERE key = ?1",
+    [FINISH_RUN] =
+        "UPDATE run SET state = ?2, stop_reason = ?3, ended_ms = ?4, worker = NULL, lease_until_ms = 0"
+        " WHERE key = ?1",
     [RELEASE_RUN] = "UPDATE run SET worker = NULL, lease_until_ms = 0 WHERE key = ?",
     [NEXT_HOLDER] = "SELECT worker FROM run WHERE state IN " UNFINISHED
                     " AND node_id = ? AND worker > ? ORDER BY worker LIMIT 1",
-    [END_LEASES] = "UPDATE run SET worker = NULL, lease_until_ms = 0 WHERE state IN " UNFINISHED
-                   " AND worker = ?",
+    [END_LEASES] =
+        "UPDATE run SET worker = NULL, lease_until_ms = 0 WHERE state IN " UNFINISHED " AND worker = ?",
 };

@@ -4,8 +4,8 @@
  * The front end inserts, reads, asks for stops, restarts and deletes; a worker claims a run, says that it
  * started, reports how it goes and finishes it. A claim is a lease: it ends when its time is over or when
  * it is given up, and whoever claims next gets a higher claim number, so that the earlier holder's words
- * no longer count. Every change is durable when the call returns, but for claims and progress reports: after a
- * power cut a claim is made again, and the capture file knows better than any report.
+ * no longer count. Every change is durable when the call returns, but for claims and progress reports: after
+ * a power cut a claim is made again, and the capture file knows better than any report.
  *
  * A handle belongs to one thread. Every backend passes the suite in tests/contract/.
  */
@@ -26,15 +26,16 @@ void store_close(struct store *store);
 /* ---- the front end ---- */
 
 /* Adds a session with its first run, state CREATED. */
-MUST_USE enum status store_insert_session(struct store *store, const struct session *session, struct error *error);
+MUST_USE enum status store_insert_session(struct store *store, const struct session *session,
+                                          struct error *error);
 
 /* The session with its newest run, or with the run of this number (0: the newest). ERROR_NO_SUCH_SESSION. */
-MUST_USE enum status store_get_session(struct store *store, const char *id, int32_t run, struct session *session,
-                                       struct error *error);
+MUST_USE enum status store_get_session(struct store *store, const char *id, int32_t run,
+                                       struct session *session, struct error *error);
 
 /* Where a page of the list starts, and how it is ordered. */
 struct list_query {
-    const char *sort_by;    /* one of store_sort_names; NULL: order of acceptance */
+    const char *sort_by; /* one of store_sort_names; NULL: order of acceptance */
     bool descending;
     bool ended_only;        /* only sessions that have ended */
     int32_t page_size;      /* at most this many */
@@ -44,8 +45,8 @@ struct list_query {
 };
 
 struct list_page {
-    int64_t total;       /* sessions on all pages */
-    bool has_more;       /* and then the place where the next page starts: */
+    int64_t total; /* sessions on all pages */
+    bool has_more; /* and then the place where the next page starts: */
     char last_value[1100];
     int64_t last_key;
 };
@@ -54,8 +55,8 @@ extern const struct names store_sort_names;
 
 /* Calls visit for each session of one page; *page is filled afterwards. visit must not use the store. */
 MUST_USE enum status store_list_sessions(struct store *store, const struct list_query *query,
-                                         void (*visit)(void *context, const struct session *session), void *context,
-                                         struct list_page *page, struct error *error);
+                                         void (*visit)(void *context, const struct session *session),
+                                         void *context, struct list_page *page, struct error *error);
 
 /* Asks for the end of the newest run: one that no worker has claimed becomes STOPPED at once, another gets
  * the stop flag; one that has ended stays as it is. */
@@ -63,8 +64,8 @@ MUST_USE enum status store_request_stop(struct store *store, const char *id, con
                                         struct error *error);
 
 /* Adds a run in state CREATED to a session that has ended. ERROR_SESSION_RUNNING if it has not. */
-MUST_USE enum status store_restart_session(struct store *store, const char *id, const char *user, int64_t now_ms,
-                                           struct error *error);
+MUST_USE enum status store_restart_session(struct store *store, const char *id, const char *user,
+                                           int64_t now_ms, struct error *error);
 
 /* Deletes a session that has ended and its runs. ERROR_SESSION_RUNNING if it has not ended. */
 MUST_USE enum status store_delete_session(struct store *store, const char *id, struct error *error);
@@ -83,9 +84,9 @@ struct lease {
 
 /* Claims one run of this node: first what a lost worker left STARTED, then the oldest CREATED one. Claimed
  * exactly once, whatever the number of workers. *found says whether there was one. */
-MUST_USE enum status store_claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
-                                     int64_t lease_ms, bool *found, struct lease *lease, struct session *session,
-                                     struct error *error);
+MUST_USE enum status store_claim_run(struct store *store, const char *node_id, const char *worker,
+                                     int64_t now_ms, int64_t lease_ms, bool *found, struct lease *lease,
+                                     struct session *session, struct error *error);
 
 /* What a worker says of a run. *lost is set when the lease is no longer its own: it must let go. */
 struct run_report {

@@ -49,7 +49,8 @@ static void list_text(const struct list_query *query, char *out, size_t size)
 static enum status count_read(struct store *store, const struct list_query *query, int64_t *count,
                               struct error *error)
 {
-    sqlite3_stmt *statement = statement_get(store, query->ended_only ? COUNT_ENDED_SESSIONS : COUNT_SESSIONS, error);
+    sqlite3_stmt *statement =
+        statement_get(store, query->ended_only ? COUNT_ENDED_SESSIONS : COUNT_SESSIONS, error);
     bool row;
 
     if (statement == NULL || statement_step(store, statement, &row, error) != STATUS_OK)
@@ -68,8 +69,8 @@ static void place_read(sqlite3_stmt *statement, int64_t key, struct list_page *p
 }
 
 static enum status page_read(struct store *store, sqlite3_stmt *statement, const struct list_query *query,
-                             void (*visit)(void *, const struct session *), void *context, struct session *session,
-                             struct list_page *page, struct error *error)
+                             void (*visit)(void *, const struct session *), void *context,
+                             struct session *session, struct list_page *page, struct error *error)
 {
     /* One row more than asked for tells whether there is a next page. */
     for (int32_t seen = 0;; seen++) {

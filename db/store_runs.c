@@ -46,7 +46,8 @@ static enum status claim_run(struct store *store, const char *node_id, const cha
     return statement_step(store, statement, &more, error);
 }
 
-static enum status run_session_read(struct store *store, int64_t run_key, struct session *session, struct error *error)
+static enum status run_session_read(struct store *store, int64_t run_key, struct session *session,
+                                    struct error *error)
 {
     sqlite3_stmt *statement = statement_get(store, GET_RUN_SESSION, error);
     int64_t key;
@@ -71,7 +72,8 @@ enum status store_claim_run(struct store *store, const char *node_id, const char
     enum status status = haste_begin(store, error);
 
     if (status == STATUS_OK)
-        status = haste_end(store, claim_run(store, node_id, worker, now_ms, lease_ms, found, lease, error), error);
+        status =
+            haste_end(store, claim_run(store, node_id, worker, now_ms, lease_ms, found, lease, error), error);
     if (status == STATUS_OK && *found)
         status = run_session_read(store, lease->key, session, error);
     return status;
@@ -187,7 +189,8 @@ enum status store_report_progress(struct store *store, struct run_report *report
     return haste_end(store, status, error);
 }
 
-enum status store_check_stops(struct store *store, struct run_report *reports, size_t count, struct error *error)
+enum status store_check_stops(struct store *store, struct run_report *reports, size_t count,
+                              struct error *error)
 {
     sqlite3_stmt *statement = statement_get(store, CHECK_RUN, error);
 

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-static enum status lists_insert(struct store *store, int64_t key, const struct packet_capture_request *request,
-                                struct error *error)
+static enum status lists_insert(struct store *store, int64_t key,
+                                const struct packet_capture_request *request, struct error *error)
 {
     sqlite3_stmt *option = statement_get(store, INSERT_OPTION, error);
     sqlite3_stmt *tag = statement_get(store, INSERT_TAG, error);
@@ -74,8 +74,8 @@ static enum status no_such_session(const char *id, struct error *error)
     return error_set(error, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s", id);
 }
 
-/* The first statement stays at its row until the lists are read: so all is of one moment, and a deletion cannot fall
- * between. */
+/* The first statement stays at its row until the lists are read: so all is of one moment, and a deletion
+ * cannot fall between. */
 enum status store_get_session(struct store *store, const char *id, int32_t run, struct session *session,
                               struct error *error)
 {
@@ -104,7 +104,8 @@ struct newest_run {
     bool claimed;
 };
 
-static enum status newest_run_read(struct store *store, const char *id, struct newest_run *run, struct error *error)
+static enum status newest_run_read(struct store *store, const char *id, struct newest_run *run,
+                                   struct error *error)
 {
     sqlite3_stmt *statement = statement_get(store, GET_NEWEST_RUN, error);
     bool row;
@@ -117,7 +118,8 @@ static enum status newest_run_read(struct store *store, const char *id, struct n
     if (!row)
         return no_such_session(id, error);
     run->key = sqlite3_column_int64(statement, 0);
-    run->state = (enum session_state)names_find(&session_state_names, (const char *)sqlite3_column_text(statement, 1));
+    run->state =
+        (enum session_state)names_find(&session_state_names, (const char *)sqlite3_column_text(statement, 1));
     run->claimed = sqlite3_column_int(statement, 2) != 0;
     sqlite3_reset(statement);
     return STATUS_OK;
@@ -169,8 +171,8 @@ enum status store_request_stop(struct store *store, const char *id, const char *
 }
 
 /* Reads the newest run and refuses if it has not ended. */
-static enum status ended_run_read(struct store *store, const char *id, const char *deed, struct newest_run *run,
-                                  struct error *error)
+static enum status ended_run_read(struct store *store, const char *id, const char *deed,
+                                  struct newest_run *run, struct error *error)
 {
     enum status status = newest_run_read(store, id, run, error);
 
@@ -192,7 +194,8 @@ static enum status by_id(struct store *store, enum statement which, const char *
     return statement_step(store, statement, &row, error);
 }
 
-static enum status next_run(struct store *store, const char *id, const char *user, int64_t now_ms, struct error *error)
+static enum status next_run(struct store *store, const char *id, const char *user, int64_t now_ms,
+                            struct error *error)
 {
     struct newest_run run;
     enum status status = ended_run_read(store, id, "restarted", &run, error);

@@ -22,8 +22,8 @@ void data_dir_confined(struct data_dir *directory)
     directory->path[0] = '\0';
 }
 
-/* A directory that is not yet the service's own is taken over only if it holds no directories but ours, and is no
- * common one: a slip like --data-dir /tmp must not give /tmp away. */
+/* A directory that is not yet the service's own is taken over only if it holds no directories but ours, and
+ * is no common one: a slip like --data-dir /tmp must not give /tmp away. */
 static bool may_take_over(const char *path, const struct stat *status)
 {
     static const char *const OURS[] = {".", "..", "lost+found", "captures", "workers"};
@@ -47,7 +47,8 @@ static int give_one(const char *path, const struct stat *status, int type, struc
 {
     struct stat top;
     char copy[DATA_PATH_SIZE];
-    bool plain = (type == FTW_D || type == FTW_DP || (type == FTW_F && S_ISREG(status->st_mode) && status->st_nlink == 1));
+    bool plain = (type == FTW_D || type == FTW_DP ||
+                  (type == FTW_F && S_ISREG(status->st_mode) && status->st_nlink == 1));
 
     snprintf(copy, sizeof copy, "%s", path);
     for (int level = 0; level < place->level; level++)
@@ -66,9 +67,11 @@ static enum status directory_give(const char *path, const struct identity *ident
     if (failed == 0 && before.st_uid == identity->uid)
         return STATUS_OK;
     if (failed == 0 && !may_take_over(path, &before))
-        return error_set(error, ERROR_HOST, "data_dir",
-                         "%s belongs to another user and holds other directories; give a directory of its own as the "
-                         "data directory", path);
+        return error_set(
+            error, ERROR_HOST, "data_dir",
+            "%s belongs to another user and holds other directories; give a directory of its own as the "
+            "data directory",
+            path);
     if (failed == 0)
         failed = chown(path, identity->uid, identity->gid);
     snprintf(database, sizeof database, "%s/pktcapd.db", path);
@@ -76,15 +79,16 @@ static enum status directory_give(const char *path, const struct identity *ident
     if (failed == 0 && access(database, F_OK) == 0)
         failed = nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT);
     if (failed != 0)
-        return error_set(error, ERROR_HOST, "data_dir", "cannot give %s to the user %s: %s", path, identity->name,
-                         strerror(errno));
+        return error_set(error, ERROR_HOST, "data_dir", "cannot give %s to the user %s: %s", path,
+                         identity->name, strerror(errno));
     return STATUS_OK;
 }
 
 static enum status directory_make(const char *path, const struct identity *identity, struct error *error)
 {
     if (mkdir(path, 0750) != 0 && errno != EEXIST)
-        return error_set(error, ERROR_HOST, "data_dir", "cannot make the data directory %s: %s", path, strerror(errno));
+        return error_set(error, ERROR_HOST, "data_dir", "cannot make the data directory %s: %s", path,
+                         strerror(errno));
     if (identity->change)
         return directory_give(path, identity, error);
     if (access(path, R_OK | W_OK | X_OK) != 0)
@@ -117,7 +121,8 @@ static enum status make_parents(const char *directory, struct error *error)
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0755) != 0 && errno != EEXIST)
-            return error_set(error, ERROR_HOST, "data_dir", "cannot make the directory %s: %s", path, strerror(errno));
+            return error_set(error, ERROR_HOST, "data_dir", "cannot make the directory %s: %s", path,
+                             strerror(errno));
         *slash = '/';
     }
     return STATUS_OK;
@@ -138,7 +143,8 @@ enum status data_dir_prepare(const char *directory, const struct identity *ident
     char *absolute = realpath(directory, NULL);
     if (absolute == NULL || strlen(absolute) >= sizeof made.path) {
         free(absolute);
-        return error_set(error, ERROR_HOST, "data_dir", "the path of the data directory %s is too long", directory);
+        return error_set(error, ERROR_HOST, "data_dir", "the path of the data directory %s is too long",
+                         directory);
     }
     snprintf(made.path, sizeof made.path, "%s", strcmp(absolute, "/") == 0 ? "" : absolute);
     snprintf(made.shown, sizeof made.shown, "%s", made.path);
@@ -147,8 +153,9 @@ enum status data_dir_prepare(const char *directory, const struct identity *ident
     snprintf(plain, sizeof plain, "%s", made.shown);
     text_make_plain(plain);
     if (strcmp(plain, made.shown) != 0)
-        return error_set(error, ERROR_HOST, "data_dir",
-                         "the path of the data directory may not hold quotes, backslashes or control characters");
+        return error_set(
+            error, ERROR_HOST, "data_dir",
+            "the path of the data directory may not hold quotes, backslashes or control characters");
     if ((status = probe_write(&made, error)) != STATUS_OK)
         return status;
     for (size_t i = 0; i < sizeof INSIDE / sizeof INSIDE[0]; i++)
@@ -202,10 +209,13 @@ enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZ
     if (node_id_read(path, out))
         return STATUS_OK;
     if (access(path, F_OK) == 0)
-        return error_set(error, ERROR_HOST, NULL, "%s/node-id does not hold a UUID; restore it, or remove it to become "
-                         "a new node", directory->shown);
+        return error_set(error, ERROR_HOST, NULL,
+                         "%s/node-id does not hold a UUID; restore it, or remove it to become "
+                         "a new node",
+                         directory->shown);
     if (!node_id_write(directory, path) || !node_id_read(path, out))
-        return error_set(error, ERROR_HOST, NULL, "cannot write %s/node-id: %s", directory->shown, strerror(errno));
+        return error_set(error, ERROR_HOST, NULL, "cannot write %s/node-id: %s", directory->shown,
+                         strerror(errno));
     return STATUS_OK;
 }
 
@@ -220,7 +230,8 @@ bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_byte
     return true;
 }
 
-enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id, struct error *error)
+enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id,
+                                    struct error *error)
 {
     char name[64], path[DATA_PATH_SIZE], file[DATA_PATH_SIZE + 300];
     const struct dirent *entry;

@@ -24,8 +24,8 @@ struct data_dir {
 
 /* Makes the directory and what it holds, owned by identity, and checks that they can be written.
  * Fails with ERROR_HOST and a sentence for the user. Called before privileges are dropped. */
-MUST_USE enum status data_dir_prepare(const char *directory, const struct identity *identity, struct data_dir *out,
-                                      struct error *error);
+MUST_USE enum status data_dir_prepare(const char *directory, const struct identity *identity,
+                                      struct data_dir *out, struct error *error);
 
 /* To be called when privileges_drop() has confined the process. */
 void data_dir_confined(struct data_dir *directory);
@@ -37,7 +37,8 @@ const char *data_dir_path(const struct data_dir *directory, const char *name, ch
 void data_dir_capture_name(const char *session_id, int32_t run, char *out, size_t size);
 
 /* This node's UUID, made at the first call ever. */
-MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZE], struct error *error);
+MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZE],
+                                      struct error *error);
 
 /* Bytes free for us on the file system, and its size; false if that cannot be told. */
 bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);

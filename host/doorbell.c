@@ -33,7 +33,8 @@ static bool socket_address(const struct data_dir *directory, int workers_fd, con
         strcpy(address->sun_path, path);
         return true;
     }
-    length = snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s.sock", workers_fd, worker);
+    length =
+        snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s.sock", workers_fd, worker);
     return length > 0 && (size_t)length < sizeof address->sun_path;
 }
 
@@ -52,7 +53,8 @@ static int lock_make(const struct data_dir *directory, const char *worker)
 
     if (fd < 0)
         return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && rename(aside, worker_path(directory, worker, ".lock", path)) == 0)
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+        rename(aside, worker_path(directory, worker, ".lock", path)) == 0)
         return fd;
     close(fd);
     return -1;
@@ -68,7 +70,8 @@ enum status doorbell_open(struct doorbell *doorbell, const struct data_dir *dire
     snprintf(made.worker, sizeof made.worker, "%s", worker);
     made.lock = lock_make(directory, worker);
     made.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (workers < 0 || made.lock < 0 || made.socket < 0 || !socket_address(directory, workers, worker, &address) ||
+    if (workers < 0 || made.lock < 0 || made.socket < 0 ||
+        !socket_address(directory, workers, worker, &address) ||
         bind(made.socket, (const struct sockaddr *)&address, sizeof address) != 0) {
         error_set(error, ERROR_HOST, NULL, "cannot make the doorbell in %s/workers: %s", directory->shown,
                   strerror(errno));

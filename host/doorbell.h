@@ -20,8 +20,8 @@ struct doorbell {
 };
 
 /* directory must outlive the doorbell. */
-MUST_USE enum status doorbell_open(struct doorbell *doorbell, const struct data_dir *directory, const char *worker,
-                                   struct error *error);
+MUST_USE enum status doorbell_open(struct doorbell *doorbell, const struct data_dir *directory,
+                                   const char *worker, struct error *error);
 
 /* Reads off all rings. */
 void doorbell_answer(const struct doorbell *doorbell);

@@ -34,8 +34,10 @@ enum status identity_find(const char *user, struct identity *identity, struct er
             entry = getpwnam(STANDARD[i]);
     }
     if (entry == NULL)
-        return error_set(error, ERROR_HOST, "user", "there is no user %s on this machine to run as; make it, or name "
-                         "another with --user", user[0] == '\0' ? "pktcapd or nobody" : user);
+        return error_set(error, ERROR_HOST, "user",
+                         "there is no user %s on this machine to run as; make it, or name "
+                         "another with --user",
+                         user[0] == '\0' ? "pktcapd or nobody" : user);
     snprintf(identity->name, sizeof identity->name, "%s", entry->pw_name);
     identity->uid = entry->pw_uid;
     identity->gid = entry->pw_gid;
@@ -50,13 +52,14 @@ static enum status confine(const char *directory, bool *confined, struct error *
     if (!privileges_have(CAP_SYS_CHROOT))
         return STATUS_OK;
     if (chroot(directory) != 0 || chdir("/") != 0)
-        return error_set(error, ERROR_HOST, NULL, "cannot make %s the root directory: %s", directory, strerror(errno));
+        return error_set(error, ERROR_HOST, NULL, "cannot make %s the root directory: %s", directory,
+                         strerror(errno));
     *confined = true;
     return STATUS_OK;
 }
 
-enum status privileges_drop(const struct identity *identity, const char *directory, int capability, bool *confined,
-                            struct error *error)
+enum status privileges_drop(const struct identity *identity, const char *directory, int capability,
+                            bool *confined, struct error *error)
 {
     bool keep = capability != NO_CAPABILITY && privileges_have(capability);
     bool may_bound = privileges_have(CAP_SETPCAP);
@@ -75,6 +78,7 @@ enum status privileges_drop(const struct identity *identity, const char *directo
     else
         failed = capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
     if (failed != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return error_set(error, ERROR_HOST, NULL, "cannot drop privileges: %s (step %d)", strerror(errno), failed);
+        return error_set(error, ERROR_HOST, NULL, "cannot drop privileges: %s (step %d)", strerror(errno),
+                         failed);
     return STATUS_OK;
 }

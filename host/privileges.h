@@ -22,8 +22,8 @@ struct identity {
 
 enum { NO_CAPABILITY = -1 };
 
-/* Who to become. user is the setting (may be empty). Not changing is the answer when we are not root, when user
- * is root, or when root lacks the right to change its user (a container without CAP_SETUID). */
+/* Who to become. user is the setting (may be empty). Not changing is the answer when we are not root, when
+ * user is root, or when root lacks the right to change its user (a container without CAP_SETUID). */
 MUST_USE enum status identity_find(const char *user, struct identity *identity, struct error *error);
 
 /* Changes root directory and user as said above, and drops every capability but this one (CAP_NET_RAW or

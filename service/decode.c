@@ -19,7 +19,8 @@ static const char *type_name(const struct json_object *value)
     return NAMES[json_object_get_type(value)];
 }
 
-static void wrong_type(const char *field, const struct json_object *value, const char *right, struct errors *errors)
+static void wrong_type(const char *field, const struct json_object *value, const char *right,
+                       struct errors *errors)
 {
     errors_add(errors, ERROR_WRONG_TYPE, field, "%s is %s; it takes %s", field, type_name(value), right);
 }
@@ -48,15 +49,16 @@ static bool text_decode(const char *field, struct json_object *value, size_t cha
     }
     size_t length = utf8_characters(text);
     if (length > characters) {
-        errors_add(errors, ERROR_OUT_OF_RANGE, field, "%s has %zu characters; it takes at most %zu", field, length,
-                   characters);
+        errors_add(errors, ERROR_OUT_OF_RANGE, field, "%s has %zu characters; it takes at most %zu", field,
+                   length, characters);
         return false;
     }
     strcpy(out, text);
     return true;
 }
 
-static void integer_decode(const struct field *field, struct json_object *value, int32_t *out, struct errors *errors)
+static void integer_decode(const struct field *field, struct json_object *value, int32_t *out,
+                           struct errors *errors)
 {
     if (!json_object_is_type(value, json_type_int)) {
         wrong_type(field->name, value, "an integer from 0 to 2147483647", errors);
@@ -76,14 +78,14 @@ static void name_refuse(const struct field *field, const char *text, struct erro
     char list[256];
 
     if (field->not_built != NULL && names_find(field->not_built, text) >= 0)
-        errors_add(errors, ERROR_NOT_BUILT, field->name, "%s %s is not built yet; it takes %s", field->name, text,
-                   names_list(field->names, list, sizeof list));
+        errors_add(errors, ERROR_NOT_BUILT, field->name, "%s %s is not built yet; it takes %s", field->name,
+                   text, names_list(field->names, list, sizeof list));
     else if (strcmp(field->name, "direction") == 0 && strcasecmp(text, "BOTH") == 0)
-        errors_add(errors, ERROR_BAD_VALUE, field->name, "direction has the value %s; for both directions it takes DUAL",
-                   text);
+        errors_add(errors, ERROR_BAD_VALUE, field->name,
+                   "direction has the value %s; for both directions it takes DUAL", text);
     else
-        errors_add(errors, ERROR_BAD_VALUE, field->name, "%s has the value %.64s; it takes one of %s", field->name, text,
-                   names_list(field->names, list, sizeof list));
+        errors_add(errors, ERROR_BAD_VALUE, field->name, "%s has the value %.64s; it takes one of %s",
+                   field->name, text, names_list(field->names, list, sizeof list));
 }
 
 static void name_decode(const struct field *field, struct json_object *value, int *out, struct errors *errors)
@@ -117,12 +119,14 @@ static void option_name_refuse(const char *name, struct errors *errors)
     if (names_find(&options_not_built, name) >= 0)
         errors_add(errors, ERROR_NOT_BUILT, "options", "option %s is not built yet", name);
     else if (nearest != NULL)
-        errors_add(errors, ERROR_BAD_VALUE, "options", "there is no option %.64s; the nearest is %s", name, nearest);
+        errors_add(errors, ERROR_BAD_VALUE, "options", "there is no option %.64s; the nearest is %s", name,
+                   nearest);
     else
         errors_add(errors, ERROR_BAD_VALUE, "options", "there is no option %.64s", name);
 }
 
-static void option_decode(struct json_object *value, struct packet_capture_request *request, struct errors *errors)
+static void option_decode(struct json_object *value, struct packet_capture_request *request,
+                          struct errors *errors)
 {
     struct json_object *name = NULL, *text = NULL;
     char name_text[UTF8_SIZE(64)] = "", value_text[UTF8_SIZE(63)] = "";
@@ -139,13 +143,15 @@ static void option_decode(struct json_object *value, struct packet_capture_reque
         else if (strcmp(key, "value") == 0)
             text = member;
         else
-            errors_add(errors, ERROR_UNKNOWN_FIELD, "options", "an option has name and value, not %.64s", key);
+            errors_add(errors, ERROR_UNKNOWN_FIELD, "options", "an option has name and value, not %.64s",
+                       key);
     }
     if (name == NULL || text == NULL) {
         errors_add(errors, ERROR_MISSING_FIELD, "options", "an option needs both name and value");
         return;
     }
-    if (!text_decode("options", name, 64, name_text, errors) || !text_decode("options", text, 63, value_text, errors))
+    if (!text_decode("options", name, 64, name_text, errors) ||
+        !text_decode("options", text, 63, value_text, errors))
         return;
     int found = names_find(&option_names, name_text);
     if (found <= 0) {
@@ -155,7 +161,8 @@ static void option_decode(struct json_object *value, struct packet_capture_reque
     struct capture_option *option = &request->options[request->option_count];
     if (option > last) {
         if (!errors_blame(errors, "options"))
-            errors_add(errors, ERROR_OUT_OF_RANGE, "options", "options holds more than %d values", OPTIONS_MAX);
+            errors_add(errors, ERROR_OUT_OF_RANGE, "options", "options holds more than %d values",
+                       OPTIONS_MAX);
         return;
     }
     option->name = (enum option_name)found;
@@ -163,11 +170,12 @@ static void option_decode(struct json_object *value, struct packet_capture_reque
     request->option_count++;
 }
 
-static void options_decode(struct json_object *value, struct packet_capture_request *request, struct errors *errors)
+static void options_decode(struct json_object *value, struct packet_capture_request *request,
+                           struct errors *errors)
 {
     /* NSX's ListResult fields, which its own clients send along. */
-    static const char *const IGNORED[] = {"cursor", "result_count", "sort_by", "sort_ascending", "_links", "_schema",
-                                          "_self"};
+    static const char *const IGNORED[] = {"cursor", "result_count", "sort_by", "sort_ascending",
+                                          "_links", "_schema",      "_self"};
     static const struct names ignored = {IGNORED, sizeof IGNORED / sizeof IGNORED[0]};
 
     if (!json_object_is_type(value, json_type_object)) {
@@ -179,7 +187,8 @@ static void options_decode(struct json_object *value, struct packet_capture_requ
     {
         if (strcmp(key, "values") != 0) {
             if (names_find(&ignored, key) < 0)
-                errors_add(errors, ERROR_UNKNOWN_FIELD, "options", "options has no field %.64s; it takes values", key);
+                errors_add(errors, ERROR_UNKNOWN_FIELD, "options",
+                           "options has no field %.64s; it takes values", key);
         } else if (json_object_is_type(member, json_type_array)) {
             for (size_t i = 0; i < json_object_array_length(member); i++)
                 option_decode(json_object_array_get_idx(member, i), request, errors);
@@ -191,7 +200,8 @@ static void options_decode(struct json_object *value, struct packet_capture_requ
 
 /* ---- tags ---- */
 
-static void tag_decode(struct json_object *value, struct packet_capture_request *request, struct errors *errors)
+static void tag_decode(struct json_object *value, struct packet_capture_request *request,
+                       struct errors *errors)
 {
     struct tag tag = {"", ""};
 
@@ -215,7 +225,8 @@ static void tag_decode(struct json_object *value, struct packet_capture_request 
         errors_add(errors, ERROR_OUT_OF_RANGE, "tags", "tags holds more than %d values", TAGS_MAX);
 }
 
-static void tags_decode(struct json_object *value, struct packet_capture_request *request, struct errors *errors)
+static void tags_decode(struct json_object *value, struct packet_capture_request *request,
+                        struct errors *errors)
 {
     if (!json_object_is_type(value, json_type_array)) {
         wrong_type("tags", value, "an array of objects with scope and tag", errors);
@@ -227,8 +238,8 @@ static void tags_decode(struct json_object *value, struct packet_capture_request
 
 /* ---- the request ---- */
 
-static void field_decode(const struct field *field, struct json_object *value, struct packet_capture_request *request,
-                         struct errors *errors)
+static void field_decode(const struct field *field, struct json_object *value,
+                         struct packet_capture_request *request, struct errors *errors)
 {
     char *at = (char *)request + field->offset;
 
@@ -260,7 +271,8 @@ static void unknown_field(const char *name, struct errors *errors)
     const char *nearest = field_nearest(name);
 
     if (nearest != NULL)
-        errors_add(errors, ERROR_UNKNOWN_FIELD, name, "there is no field %.64s; the nearest is %s", name, nearest);
+        errors_add(errors, ERROR_UNKNOWN_FIELD, name, "there is no field %.64s; the nearest is %s", name,
+                   nearest);
     else
         errors_add(errors, ERROR_UNKNOWN_FIELD, name, "there is no field %.64s", name);
 }
@@ -281,14 +293,14 @@ static struct json_object *parse(const char *body, size_t length, struct errors 
     size_t at = json_tokener_get_parse_end(tokener);
     /* A number is only complete when something follows it. */
     if (problem == json_tokener_continue)
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is not JSON: it ends too early, after %zu bytes",
-                   length);
+        errors_add(errors, ERROR_MALFORMED_JSON, NULL,
+                   "the body is not JSON: it ends too early, after %zu bytes", length);
     else if (problem != json_tokener_success)
         errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is not JSON: %s at byte %zu",
                    json_tokener_error_desc(problem), at);
     else if (at < length && strspn(body + at, " \t\r\n") < length - at)
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is not JSON: something follows its end at byte %zu",
-                   at);
+        errors_add(errors, ERROR_MALFORMED_JSON, NULL,
+                   "the body is not JSON: something follows its end at byte %zu", at);
     json_tokener_free(tokener);
     if (errors->count == 0)
         return root;
@@ -313,7 +325,8 @@ void codec_decode_request(const char *body, size_t length, struct packet_capture
     if (errors->count > 0)
         return;
     if (!json_object_is_type(root, json_type_object)) {
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is %s; it must be an object", type_name(root));
+        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is %s; it must be an object",
+                   type_name(root));
         json_object_put(root);
         return;
     }

@@ -130,7 +130,8 @@ static void file_encode(struct json_object *object, const struct run *run, const
         add_text(object, "filelocation", location);
     }
     /* NSX's filesize is an int32, and its Java clients refuse more. */
-    add_integer(object, "filesize", run->counters.file_size > INT32_MAX ? INT32_MAX : run->counters.file_size);
+    add_integer(object, "filesize",
+                run->counters.file_size > INT32_MAX ? INT32_MAX : run->counters.file_size);
     add_integer(object, "filesize_bytes", run->counters.file_size);
 }
 
@@ -182,7 +183,8 @@ static struct json_object *session_encode(const struct session *session, const c
 /* Takes the object over. */
 static char *text_of(struct json_object *object)
 {
-    const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    const char *text =
+        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     char *copy = text == NULL ? NULL : strdup(text);
 
     json_object_put(object);

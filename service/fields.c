@@ -2,23 +2,21 @@
 
 #include <string.h>
 
-#define NAMES(name, ...)                                                                                     \
-    static const char *const name##_array[] = {__VA_ARGS__};                                                 \
-    static const struct names name = {name##_array, sizeof name##_array / sizeof name##_array[0]}
+NAMES_DEFINE(static, cappoints_not_built, "FCPORT", "VDRPORT", "DVFILTER", "LOGICALPORT", "SEGMENTPORT");
+NAMES_DEFINE(static, capmodes_not_built, "STREAM");
+NAMES_DEFINE(static, capformats_not_built, "PCAPNG");
 
-NAMES(cappoints_not_built, "FCPORT", "VDRPORT", "DVFILTER", "LOGICALPORT", "SEGMENTPORT");
-NAMES(capmodes_not_built, "STREAM");
-NAMES(capformats_not_built, "PCAPNG");
-
-static const char *const options_not_built_array[] = {"VNI", "INNER"};
-const struct names options_not_built = {options_not_built_array, 2};
+NAMES_DEFINE(, options_not_built, "VNI", "INNER");
 
 #define AT(member) offsetof(struct packet_capture_request, member)
 
 const struct field request_fields[] = {
     {.name = "node", .kind = FIELD_TEXT, .offset = AT(node), .characters = 64},
     {.name = "node_ip", .kind = FIELD_TEXT, .offset = AT(node_ip), .characters = 45},
-    {.name = "cappoint", .kind = FIELD_NAME, .offset = AT(cappoint), .names = &cappoint_names,
+    {.name = "cappoint",
+     .kind = FIELD_NAME,
+     .offset = AT(cappoint),
+     .names = &cappoint_names,
      .not_built = &cappoints_not_built},
     {.name = "capvalue", .kind = FIELD_TEXT, .offset = AT(capvalue), .characters = 256},
     {.name = "capsource", .kind = FIELD_NAME, .offset = AT(capsource), .names = &capsource_names},
@@ -30,7 +28,10 @@ const struct field request_fields[] = {
     {.name = "capsnaplen", .kind = FIELD_INTEGER, .offset = AT(capsnaplen)},
     {.name = "caprate", .refused = true},
     {.name = "capcore", .refused = true, .zero_means_something = true},
-    {.name = "capmode", .kind = FIELD_NAME, .offset = AT(capmode), .names = &capmode_names,
+    {.name = "capmode",
+     .kind = FIELD_NAME,
+     .offset = AT(capmode),
+     .names = &capmode_names,
      .not_built = &capmodes_not_built},
     {.name = "streamaddress", .refused = true},
     {.name = "streamport", .refused = true},
@@ -39,7 +40,10 @@ const struct field request_fields[] = {
     {.name = "description", .kind = FIELD_TEXT, .offset = AT(description), .characters = 1024},
     {.name = "tags", .kind = FIELD_TAGS},
     {.name = "capexpression", .kind = FIELD_TEXT, .offset = AT(capexpression), .characters = 1024},
-    {.name = "capformat", .kind = FIELD_NAME, .offset = AT(capformat), .names = &capformat_names,
+    {.name = "capformat",
+     .kind = FIELD_NAME,
+     .offset = AT(capformat),
+     .names = &capformat_names,
      .not_built = &capformats_not_built},
     {.name = "capfilecount", .refused = true},
     {.name = "captureself", .refused = true},

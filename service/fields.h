@@ -17,8 +17,8 @@ enum field_kind {
 struct field {
     const char *name;
     enum field_kind kind;
-    size_t offset;           /* in struct packet_capture_request */
-    size_t characters;       /* FIELD_TEXT: at most this many */
+    size_t offset;                 /* in struct packet_capture_request */
+    size_t characters;             /* FIELD_TEXT: at most this many */
     const struct names *names;     /* FIELD_NAME: the values */
     const struct names *not_built; /* FIELD_NAME: values that NSX or API.md has and we have not yet */
     bool refused;                  /* the whole field is not built yet */

@@ -56,8 +56,10 @@ static int code_http(enum error_code code)
     static const struct {
         enum error_code code;
         int status;
-    } OWN[] = {
-        {ERROR_METHOD_NOT_ALLOWED, 405}, {ERROR_BODY_TOO_LARGE, 413}, {ERROR_MEDIA_TYPE, 415}, {ERROR_RANGE, 416}};
+    } OWN[] = {{ERROR_METHOD_NOT_ALLOWED, 405},
+               {ERROR_BODY_TOO_LARGE, 413},
+               {ERROR_MEDIA_TYPE, 415},
+               {ERROR_RANGE, 416}};
 
     for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++)
         if (OWN[i].code == code)
@@ -131,15 +133,17 @@ static void parameters_check(const struct call *call, const struct route *route,
     for (size_t i = 0; i < call->parameter_count; i++) {
         const char *name = call->parameters[i].name;
         if (!route_takes(route, name))
-            errors_add(errors, ERROR_UNKNOWN_PARAMETER, name, "this path takes no query parameter %.64s%s", name, list);
+            errors_add(errors, ERROR_UNKNOWN_PARAMETER, name, "this path takes no query parameter %.64s%s",
+                       name, list);
         for (size_t j = 0; j < i; j++)
             if (strcmp(call->parameters[j].name, name) == 0)
-                errors_add(errors, ERROR_BAD_PARAMETER, name, "the query parameter %.64s is given twice", name);
+                errors_add(errors, ERROR_BAD_PARAMETER, name, "the query parameter %.64s is given twice",
+                           name);
     }
 }
 
-static int32_t integer_parameter(const struct call *call, const char *name, int32_t absent, int32_t least, int32_t most,
-                                 struct errors *errors)
+static int32_t integer_parameter(const struct call *call, const char *name, int32_t absent, int32_t least,
+                                 int32_t most, struct errors *errors)
 {
     const char *text = parameter_find(call, name);
     char *end;
@@ -150,8 +154,8 @@ static int32_t integer_parameter(const struct call *call, const char *name, int3
     long value = strtol(text, &end, 10);
     if (errno == 0 && isdigit((unsigned char)text[0]) && *end == '\0' && value >= least && value <= most)
         return (int32_t)value;
-    errors_add(errors, ERROR_BAD_PARAMETER, name, "%s has the value %.64s; it takes an integer from %d to %d", name,
-               text, least, most);
+    errors_add(errors, ERROR_BAD_PARAMETER, name, "%s has the value %.64s; it takes an integer from %d to %d",
+               name, text, least, most);
     return absent;
 }
 
@@ -170,7 +174,8 @@ static void create(const struct call *call, struct answer *answer, struct errors
     if (request == NULL || session == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (call->body_length == 0)
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is empty; it must be a PacketCaptureRequest");
+        errors_add(errors, ERROR_MALFORMED_JSON, NULL,
+                   "the body is empty; it must be a PacketCaptureRequest");
     else {
         codec_decode_request(call->body, call->body_length, request, errors);
         /* A body that is no JSON at all has no fields to check. */
@@ -182,10 +187,11 @@ static void create(const struct call *call, struct answer *answer, struct errors
     free(request);
 }
 
-typedef enum status (*session_operation)(const struct context *, const char *, struct session *, struct errors *);
+typedef enum status (*session_operation)(const struct context *, const char *, struct session *,
+                                         struct errors *);
 
-static void one_session(const struct call *call, const char *id, session_operation operation, struct answer *answer,
-                        struct errors *errors)
+static void one_session(const struct call *call, const char *id, session_operation operation,
+                        struct answer *answer, struct errors *errors)
 {
     struct session *session = malloc(sizeof *session);
 
@@ -219,15 +225,17 @@ static void list_request_read(const struct call *call, struct list_request *requ
         errors_add(errors, ERROR_BAD_PARAMETER, "sort_by", "sort_by has the value %.64s; it takes one of %s",
                    request->sort_by, names_list(&store_sort_names, names, sizeof names));
     if (ascending != NULL && !request->descending && strcasecmp(ascending, "true") != 0)
-        errors_add(errors, ERROR_BAD_PARAMETER, "sort_ascending", "sort_ascending has the value %.64s; it takes true or "
-                   "false", ascending);
+        errors_add(errors, ERROR_BAD_PARAMETER, "sort_ascending",
+                   "sort_ascending has the value %.64s; it takes true or "
+                   "false",
+                   ascending);
 }
 
 static void list_answer(struct session_list *list, int64_t total, const char *cursor,
                         const struct list_request *request, struct answer *answer)
 {
-    answer->body = codec_list_close(list, total, cursor, request->sort_by == NULL ? "starttime" : request->sort_by,
-                                    !request->descending);
+    answer->body = codec_list_close(
+        list, total, cursor, request->sort_by == NULL ? "starttime" : request->sort_by, !request->descending);
 }
 
 static void list(const struct call *call, struct answer *answer, struct errors *errors)
@@ -241,7 +249,8 @@ static void list(const struct call *call, struct answer *answer, struct errors *
         return;
     if ((sessions = codec_list_open(call->context->service->directory->shown)) == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
-    else if (op_list_sessions(call->context, &request, codec_list_add, sessions, &response, errors) == STATUS_OK)
+    else if (op_list_sessions(call->context, &request, codec_list_add, sessions, &response, errors) ==
+             STATUS_OK)
         list_answer(sessions, response.total, response.cursor, &request, answer);
     else
         codec_list_abandon(sessions);
@@ -313,8 +322,10 @@ static void media_type_check(const struct call *call, struct errors *errors)
 
     if (type == NULL || call->body_length == 0 || strcmp(call->method, "POST") != 0)
         return;
-    if (strncasecmp(type, JSON, length) != 0 || (type[length] != '\0' && strchr("; \t", type[length]) == NULL))
-        errors_add(errors, ERROR_MEDIA_TYPE, "Content-Type", "the body is %.64s; it must be application/json", type);
+    if (strncasecmp(type, JSON, length) != 0 ||
+        (type[length] != '\0' && strchr("; \t", type[length]) == NULL))
+        errors_add(errors, ERROR_MEDIA_TYPE, "Content-Type", "the body is %.64s; it must be application/json",
+                   type);
 }
 
 bool call_needs_stack(const struct call *call)

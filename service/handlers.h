@@ -14,7 +14,7 @@ enum { PARAMETERS_MAX = 16 };
 
 struct call {
     const struct context *context; /* store may be NULL: then errors says why */
-    const char *method, *path; /* path decoded, without the query */
+    const char *method, *path;     /* path decoded, without the query */
     size_t parameter_count;
     struct parameter parameters[PARAMETERS_MAX];
     const char *content_type; /* NULL if absent */
@@ -24,10 +24,10 @@ struct call {
 };
 
 struct answer {
-    int status;      /* HTTP */
-    char *body;      /* JSON; the caller frees it */
+    int status;       /* HTTP */
+    char *body;       /* JSON; the caller frees it */
     char headers[96]; /* further header lines, each with its line end, or empty */
-    bool has_file;   /* then the body is this file: */
+    bool has_file;    /* then the body is this file: */
     struct capture_file file;
 };
 

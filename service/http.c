@@ -28,8 +28,8 @@ struct http_server {
     char problem[256]; /* what civetweb said when it could not start */
 };
 
-/* One for each of civetweb's threads, whose stacks are too small for much: a store handle, and the request that the
- * thread serves. */
+/* One for each of civetweb's threads, whose stacks are too small for much: a store handle, and the request
+ * that the thread serves. */
 struct http_thread {
     struct store *store;
     struct context context;
@@ -95,11 +95,11 @@ static void json_send(struct mg_connection *connection, const struct answer *ans
 
 /* ---- the capture file ---- */
 
-static void range_refuse(struct mg_connection *connection, const struct capture_file *file, struct http_thread *thread,
-                         bool head)
+static void range_refuse(struct mg_connection *connection, const struct capture_file *file,
+                         struct http_thread *thread, bool head)
 {
-    errors_add(&thread->call.errors, ERROR_RANGE, "Range", "the range lies outside the file, which has %lld bytes",
-               (long long)file->size);
+    errors_add(&thread->call.errors, ERROR_RANGE, "Range",
+               "the range lies outside the file, which has %lld bytes", (long long)file->size);
     answer_errors(&thread->answer, &thread->call.errors);
     snprintf(thread->answer.headers, sizeof thread->answer.headers, "Content-Range: bytes */%lld\r\n",
              (long long)file->size);
@@ -136,16 +136,17 @@ static void file_send(struct mg_connection *connection, struct http_thread *thre
         return;
     case RANGE_PART:
         status = 206;
-        snprintf(range, sizeof range, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)first, (long long)last,
-                 (long long)file->size);
+        snprintf(range, sizeof range, "Content-Range: bytes %lld-%lld/%lld\r\n", (long long)first,
+                 (long long)last, (long long)file->size);
         break;
     case RANGE_WHOLE:
         break;
     }
-    snprintf(extra, sizeof extra, "Content-Disposition: attachment; filename=\"%s\"\r\nAccept-Ranges: bytes\r\n%s",
-             file->name, range);
-    int used = header_write(header, sizeof header, connection, status, "application/octet-stream", last - first + 1,
-                            extra, false);
+    snprintf(extra, sizeof extra,
+             "Content-Disposition: attachment; filename=\"%s\"\r\nAccept-Ranges: bytes\r\n%s", file->name,
+             range);
+    int used = header_write(header, sizeof header, connection, status, "application/octet-stream",
+                            last - first + 1, extra, false);
     mg_write(connection, header, (size_t)used);
     if (!head)
         bytes_send(connection, file->fd, first, last);
@@ -153,8 +154,8 @@ static void file_send(struct mg_connection *connection, struct http_thread *thre
 
 /* ---- requests ---- */
 
-/* Reads the body, whatever the method: GETs may carry one, and what is left unread would be taken for the next
- * request. Returns its length, or -1 if it is larger than BODY_MAX or the client went away. */
+/* Reads the body, whatever the method: GETs may carry one, and what is left unread would be taken for the
+ * next request. Returns its length, or -1 if it is larger than BODY_MAX or the client went away. */
 static int64_t body_read(struct mg_connection *connection, char *body)
 {
     int64_t length = 0;
@@ -209,8 +210,8 @@ static void store_need(const struct service *service, struct http_thread *thread
     char path[DATA_PATH_SIZE];
     struct error error;
 
-    if (thread->store == NULL &&
-        store_open(data_dir_path(service->directory, "pktcapd.db", path), &thread->store, &error) != STATUS_OK) {
+    if (thread->store == NULL && store_open(data_dir_path(service->directory, "pktcapd.db", path),
+                                            &thread->store, &error) != STATUS_OK) {
         log_error("%s", error.message);
         errors_add_error(&thread->call.errors, &error);
     }
@@ -255,8 +256,8 @@ static void call_answer(struct mg_connection *connection, struct http_thread *th
     } else {
         json_send(connection, answer, head, false);
     }
-    log_debug("%s %s %s %d", mg_get_request_info(connection)->remote_addr, thread->call.method, thread->call.path,
-              answer->status);
+    log_debug("%s %s %s %d", mg_get_request_info(connection)->remote_addr, thread->call.method,
+              thread->call.path, answer->status);
     free(answer->body);
 }
 
@@ -347,8 +348,8 @@ static void address_note(struct http_server *server)
     struct mg_server_port port;
 
     if (mg_get_server_ports(server->civetweb, 1, &port) == 1)
-        snprintf(server->address, sizeof server->address, "%.*s:%d", colon == NULL ? 0 : (int)(colon - listen), listen,
-                 port.port);
+        snprintf(server->address, sizeof server->address, "%.*s:%d",
+                 colon == NULL ? 0 : (int)(colon - listen), listen, port.port);
 }
 
 enum status http_open(const struct service *service, struct http_server **out, struct error *error)
@@ -357,17 +358,28 @@ enum status http_open(const struct service *service, struct http_server **out, s
     struct http_server *server = calloc(1, sizeof *server);
     char threads[24];
     const char *options[] = {
-        "listening_ports", config->listen,
-        "num_threads", threads,
-        "tcp_nodelay", "1",
-        "enable_keep_alive", "yes",
-        "keep_alive_timeout_ms", "15000",
-        "request_timeout_ms", "30000",
-        "connection_queue", "128",
-        "listen_backlog", "1024",
-        "access_control_allow_methods", "",
-        "enable_auth_domain_check", "no",
-        "decode_url", "yes",
+        "listening_ports",
+        config->listen,
+        "num_threads",
+        threads,
+        "tcp_nodelay",
+        "1",
+        "enable_keep_alive",
+        "yes",
+        "keep_alive_timeout_ms",
+        "15000",
+        "request_timeout_ms",
+        "30000",
+        "connection_queue",
+        "128",
+        "listen_backlog",
+        "1024",
+        "access_control_allow_methods",
+        "",
+        "enable_auth_domain_check",
+        "no",
+        "decode_url",
+        "yes",
         NULL,
     };
     struct mg_callbacks callbacks = {

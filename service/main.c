@@ -1,4 +1,5 @@
-/* pktcapd: packet capture as a service. The parent process; see supervisor.h, and operations.h for what it serves. */
+/* pktcapd: packet capture as a service. The parent process; see supervisor.h, and operations.h for what it
+ * serves. */
 #include "core/config.h"
 #include "core/log.h"
 #include "service/supervisor.h"

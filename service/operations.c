@@ -112,7 +112,8 @@ static enum status delete_one(const struct context *context, const char *id, str
     struct error leftover;
     enum status status = store_delete_session(context->store, id, error);
 
-    if (status == STATUS_OK && data_dir_remove_session(context->service->directory, id, &leftover) != STATUS_OK)
+    if (status == STATUS_OK &&
+        data_dir_remove_session(context->service->directory, id, &leftover) != STATUS_OK)
         log_warning("%s; the next start of the worker tries again", leftover.message);
     return status;
 }
@@ -133,15 +134,16 @@ enum status op_delete_session(const struct context *context, const char *text, s
 
 /* ---- lists ---- */
 
-/* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and the
- * value. It is opaque to clients, and refused with another order than it was made for. */
-static void cursor_make(const struct list_request *request, const struct list_page *page, char *out, size_t size)
+/* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and
+ * the value. It is opaque to clients, and refused with another order than it was made for. */
+static void cursor_make(const struct list_request *request, const struct list_page *page, char *out,
+                        size_t size)
 {
     char text[1200];
     size_t used = 0;
 
-    snprintf(text, sizeof text, "%d %s %lld %s", !request->descending, request->sort_by == NULL ? "-" : request->sort_by,
-             (long long)page->last_key, page->last_value);
+    snprintf(text, sizeof text, "%d %s %lld %s", !request->descending,
+             request->sort_by == NULL ? "-" : request->sort_by, (long long)page->last_key, page->last_value);
     out[0] = '\0';
     for (const char *c = text; *c != '\0' && used + 3 <= size; c++)
         used += (size_t)snprintf(out + used, size - used, "%02x", (unsigned char)*c);
@@ -219,8 +221,9 @@ static void doomed_add(void *visitor_context, const struct session *session)
 }
 
 /* Deletes one page and shows what went. A session that was restarted or deleted meanwhile is passed over. */
-static enum status doomed_delete(const struct context *context, const struct doomed *doomed, struct session *session,
-                                 session_visitor visit, void *visitor_context, struct error *error)
+static enum status doomed_delete(const struct context *context, const struct doomed *doomed,
+                                 struct session *session, session_visitor visit, void *visitor_context,
+                                 struct error *error)
 {
     for (size_t i = 0; i < doomed->count; i++) {
         enum status status = store_get_session(context->store, doomed->ids[i], 0, session, error);
@@ -268,7 +271,8 @@ static void file_name(const struct session *session, char *out, size_t size)
     size_t used = 0;
 
     for (; *from != '\0' && used + 1 < sizeof name; from++) {
-        bool plain = isalnum((unsigned char)*from) || *from == '-' || *from == '_' || (*from == '.' && used > 0);
+        bool plain =
+            isalnum((unsigned char)*from) || *from == '-' || *from == '_' || (*from == '.' && used > 0);
         name[used++] = plain && (unsigned char)*from < 0x80 ? *from : '_';
     }
     name[used] = '\0';
@@ -278,8 +282,8 @@ static void file_name(const struct session *session, char *out, size_t size)
         snprintf(out, size, "%s.pcap", name);
 }
 
-static enum status file_open(const struct context *context, const struct session *session, struct capture_file *file,
-                             struct errors *errors)
+static enum status file_open(const struct context *context, const struct session *session,
+                             struct capture_file *file, struct errors *errors)
 {
     char path[DATA_PATH_SIZE];
     struct stat status;
@@ -291,8 +295,8 @@ static enum status file_open(const struct context *context, const struct session
     }
     int fd = open(data_dir_path(context->service->directory, session->run.file, path), O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0) {
-        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id", "the capture file of session %s cannot be read: %s",
-                   session->id, strerror(errno));
+        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id",
+                   "the capture file of session %s cannot be read: %s", session->id, strerror(errno));
         if (fd >= 0)
             close(fd);
         return STATUS_NOT_FOUND;
@@ -304,8 +308,8 @@ static enum status file_open(const struct context *context, const struct session
     return STATUS_OK;
 }
 
-static enum status run_read(const struct context *context, const char *id, int32_t run, struct session *session,
-                            struct error *error)
+static enum status run_read(const struct context *context, const char *id, int32_t run,
+                            struct session *session, struct error *error)
 {
     enum status status = store_get_session(context->store, id, run, session, error);
 

@@ -34,29 +34,31 @@ typedef void (*session_visitor)(void *visitor_context, const struct session *ses
 
 /* Checks the request completely, then stores a session in state CREATED and wakes the workers. errors may
  * hold what decoding found already: checking goes on, so that the client learns all at once, and fails. */
-MUST_USE enum status op_create_session(const struct context *context, const struct packet_capture_request *request,
-                                       struct session *session, struct errors *errors);
+MUST_USE enum status op_create_session(const struct context *context,
+                                       const struct packet_capture_request *request, struct session *session,
+                                       struct errors *errors);
 
 MUST_USE enum status op_get_session(const struct context *context, const char *id, struct session *session,
                                     struct errors *errors);
 
 /* A new run of a session that has ended. */
-MUST_USE enum status op_restart_session(const struct context *context, const char *id, struct session *session,
-                                        struct errors *errors);
+MUST_USE enum status op_restart_session(const struct context *context, const char *id,
+                                        struct session *session, struct errors *errors);
 
-/* Ends the run; returns when it has ended, or after 5 s with the state as it is. Harmless on an ended session. */
-MUST_USE enum status op_terminate_session(const struct context *context, const char *id, struct session *session,
-                                          struct errors *errors);
+/* Ends the run; returns when it has ended, or after 5 s with the state as it is. Harmless on an ended
+ * session. */
+MUST_USE enum status op_terminate_session(const struct context *context, const char *id,
+                                          struct session *session, struct errors *errors);
 
 /* Removes a session that has ended, with its files; session is what was removed. */
 MUST_USE enum status op_delete_session(const struct context *context, const char *id, struct session *session,
                                        struct errors *errors);
 
 struct list_request {
-    int32_t page_size;    /* 1 to 1000 */
-    const char *sort_by;  /* one of store_sort_names, or NULL */
+    int32_t page_size;   /* 1 to 1000 */
+    const char *sort_by; /* one of store_sort_names, or NULL */
     bool descending;
-    const char *cursor;   /* of the page before, or NULL */
+    const char *cursor; /* of the page before, or NULL */
 };
 
 struct list_response {
@@ -65,12 +67,12 @@ struct list_response {
 };
 
 MUST_USE enum status op_list_sessions(const struct context *context, const struct list_request *request,
-                                      session_visitor visit, void *visitor_context, struct list_response *response,
-                                      struct errors *errors);
+                                      session_visitor visit, void *visitor_context,
+                                      struct list_response *response, struct errors *errors);
 
 /* Removes every session that has ended; visit sees each. */
-MUST_USE enum status op_delete_sessions(const struct context *context, session_visitor visit, void *visitor_context,
-                                        struct errors *errors);
+MUST_USE enum status op_delete_sessions(const struct context *context, session_visitor visit,
+                                        void *visitor_context, struct errors *errors);
 
 /* A capture file as far as it is written: whole packets only. */
 struct capture_file {

@@ -6,7 +6,10 @@
 #define MANAGER "/api/v1/pktcap"
 #define POLICY  "/policy/api/v1/infra/pktcap"
 
-#define LIST_PARAMETERS {"page_size", "cursor", "sort_by", "sort_ascending"}
+#define LIST_PARAMETERS                                                                                      \
+    {                                                                                                        \
+        "page_size", "cursor", "sort_by", "sort_ascending"                                                   \
+    }
 
 const struct route routes[] = {
     {"POST", MANAGER "/session", NULL, OPERATION_CREATE_SESSION, 200, {NULL}},
@@ -64,21 +67,25 @@ static void actions_list(const char *method, const char *pattern, char *out, siz
 
     out[0] = '\0';
     for (size_t i = 0; i < route_count; i++)
-        if (routes[i].action != NULL && strcmp(routes[i].method, method) == 0 && strcmp(routes[i].path, pattern) == 0)
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used == 0 ? "" : ", ", routes[i].action);
+        if (routes[i].action != NULL && strcmp(routes[i].method, method) == 0 &&
+            strcmp(routes[i].path, pattern) == 0)
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s%s", used == 0 ? "" : ", ", routes[i].action);
 }
 
-static enum status action_failed(const char *method, const char *pattern, const char *action, struct error *error)
+static enum status action_failed(const char *method, const char *pattern, const char *action,
+                                 struct error *error)
 {
     char list[64];
 
     actions_list(method, pattern, list, sizeof list);
     if (list[0] == '\0')
-        return error_set(error, ERROR_BAD_PARAMETER, "action", "this path takes no action, and %.32s was given", action);
+        return error_set(error, ERROR_BAD_PARAMETER, "action",
+                         "this path takes no action, and %.32s was given", action);
     if (action == NULL)
         return error_set(error, ERROR_BAD_PARAMETER, "action", "action is required: one of %s", list);
-    return error_set(error, ERROR_BAD_PARAMETER, "action", "action has the value %.32s; it takes one of %s", action,
-                     list);
+    return error_set(error, ERROR_BAD_PARAMETER, "action", "action has the value %.32s; it takes one of %s",
+                     action, list);
 }
 
 static bool action_is(const struct route *route, const char *action)
@@ -112,8 +119,8 @@ enum status route_find(const char *method, const char *path, const char *action,
     if (pattern == NULL)
         return error_set(error, ERROR_NO_SUCH_PATH, NULL, "there is no path %.128s", path);
     if (!method_found)
-        return error_set(error, ERROR_METHOD_NOT_ALLOWED, NULL, "the method %.16s is not allowed here; it takes %s", method,
-                         match->allow);
+        return error_set(error, ERROR_METHOD_NOT_ALLOWED, NULL,
+                         "the method %.16s is not allowed here; it takes %s", method, match->allow);
     return action_failed(wanted, pattern, action, error);
 }
 

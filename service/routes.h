@@ -1,5 +1,6 @@
 /*
- * The paths of the API and what they lead to: one table, read by the server, the tests and the error messages.
+ * The paths of the API and what they lead to: one table, read by the server, the tests and the error
+ * messages.
  */
 #ifndef PKTCAPD_SERVICE_ROUTES_H
 #define PKTCAPD_SERVICE_ROUTES_H
@@ -24,7 +25,7 @@ struct route {
     const char *path;   /* {id} stands for one segment */
     const char *action; /* the value of ?action=, or NULL */
     enum operation operation;
-    int success; /* HTTP status */
+    int success;                                      /* HTTP status */
     const char *parameters[ROUTE_PARAMETERS_MAX + 1]; /* further query parameters that it takes */
 };
 
@@ -39,9 +40,10 @@ struct route_match {
 };
 
 /* Finds the route of a decoded path. HEAD is GET without a body. Fails with ERROR_NO_SUCH_PATH,
- * ERROR_METHOD_NOT_ALLOWED (and allow is set) or ERROR_BAD_PARAMETER where the action is missing or unknown. */
-MUST_USE enum status route_find(const char *method, const char *path, const char *action, struct route_match *match,
-                                struct error *error);
+ * ERROR_METHOD_NOT_ALLOWED (and allow is set) or ERROR_BAD_PARAMETER where the action is missing or unknown.
+ */
+MUST_USE enum status route_find(const char *method, const char *path, const char *action,
+                                struct route_match *match, struct error *error);
 
 /* Whether a route takes a query parameter of this name ("action" where it has one). */
 bool route_takes(const struct route *route, const char *parameter);

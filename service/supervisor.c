@@ -31,10 +31,10 @@ struct supervisor {
     struct child {
         const char *name;
         int (*run)(const struct supervisor *supervisor); /* in the child; returns its exit status */
-        pid_t pid;             /* 0: not running */
-        int lifeline;          /* our end of its standard input: closes with us, however we end */
-        int64_t started_ms;    /* monotonic */
-        int64_t start_at_ms;   /* monotonic, while it is not running */
+        pid_t pid;                                       /* 0: not running */
+        int lifeline;        /* our end of its standard input: closes with us, however we end */
+        int64_t started_ms;  /* monotonic */
+        int64_t start_at_ms; /* monotonic, while it is not running */
         int64_t back_off_ms;
         int starts;
     } children[CHILDREN]; /* in the order in which they are stopped */
@@ -69,8 +69,9 @@ static int run_worker(const struct supervisor *supervisor)
     if (errno == ENOENT)
         execvp("pktcap-worker", words);
     log_error("cannot run %s: %s%s", path, strerror(errno),
-              errno == EPERM ? "; the file has a capability that this container or unit withholds: add CAP_NET_RAW"
-                             : "");
+              errno == EPERM
+                  ? "; the file has a capability that this container or unit withholds: add CAP_NET_RAW"
+                  : "");
     return EX_CONFIG;
 }
 
@@ -118,7 +119,8 @@ static void child_start(struct supervisor *supervisor, struct child *child)
 static void end_log(const struct child *child, int status)
 {
     if (WIFSIGNALED(status))
-        log_warning("%s was killed by signal %d (%s)", child->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
+        log_warning("%s was killed by signal %d (%s)", child->name, WTERMSIG(status),
+                    strsignal(WTERMSIG(status)));
     else
         log_warning("%s ended with status %d", child->name, WEXITSTATUS(status));
 }
@@ -143,7 +145,8 @@ static void child_ended(struct supervisor *supervisor, struct child *child, int 
     if (now_ms - child->started_ms >= HEALTHY_MS || child->back_off_ms == 0)
         child->back_off_ms = BACK_OFF_FIRST_MS;
     else
-        child->back_off_ms = child->back_off_ms * 2 < BACK_OFF_MOST_MS ? child->back_off_ms * 2 : BACK_OFF_MOST_MS;
+        child->back_off_ms =
+            child->back_off_ms * 2 < BACK_OFF_MOST_MS ? child->back_off_ms * 2 : BACK_OFF_MOST_MS;
     child->start_at_ms = now_ms + child->back_off_ms;
 }
 
@@ -188,8 +191,8 @@ static void wait_for_signal(struct supervisor *supervisor, int timeout_ms)
     struct pollfd ready = {.fd = supervisor->signal_fd, .events = POLLIN};
     struct signalfd_siginfo signal;
 
-    if (poll(&ready, 1, timeout_ms) > 0 && read(supervisor->signal_fd, &signal, sizeof signal) == sizeof signal &&
-        signal.ssi_signo != SIGCHLD)
+    if (poll(&ready, 1, timeout_ms) > 0 &&
+        read(supervisor->signal_fd, &signal, sizeof signal) == sizeof signal && signal.ssi_signo != SIGCHLD)
         supervisor->stopping = true;
     reap(supervisor);
 }

@@ -23,17 +23,19 @@ static void validate_node(const struct service *service, const struct packet_cap
 
     if (request->node[0] != '\0' && strcasecmp(request->node, service->node_id) != 0 &&
         strcmp(request->node, service->node_name) != 0)
-        errors_add(errors, ERROR_NO_SUCH_NODE, "node", "there is no node %.64s; this node is %s, %s", request->node,
-                   service->node_id, service->node_name);
+        errors_add(errors, ERROR_NO_SUCH_NODE, "node", "there is no node %.64s; this node is %s, %s",
+                   request->node, service->node_id, service->node_name);
     if (request->node_ip[0] == '\0')
         return;
-    if (inet_pton(AF_INET, request->node_ip, &address) != 1 && inet_pton(AF_INET6, request->node_ip, &address) != 1)
-        errors_add(errors, ERROR_BAD_VALUE, "node_ip", "node_ip has the value %.64s; it takes an IPv4 or IPv6 address",
-                   request->node_ip);
+    if (inet_pton(AF_INET, request->node_ip, &address) != 1 &&
+        inet_pton(AF_INET6, request->node_ip, &address) != 1)
+        errors_add(errors, ERROR_BAD_VALUE, "node_ip",
+                   "node_ip has the value %.64s; it takes an IPv4 or IPv6 address", request->node_ip);
     else if (point_host_has_address(request->node_ip, &ours, &error) != STATUS_OK)
         errors_add_error(errors, &error);
     else if (!ours)
-        errors_add(errors, ERROR_NO_SUCH_NODE, "node_ip", "there is no node with the address %s", request->node_ip);
+        errors_add(errors, ERROR_NO_SUCH_NODE, "node_ip", "there is no node with the address %s",
+                   request->node_ip);
 }
 
 /* Returns the linktype to check filters against: that of the point, or Ethernet where there is no point. */

@@ -1,4 +1,5 @@
-/* The meaning of a request: whether this node can do it, and which limits apply. Private to the operations. */
+/* The meaning of a request: whether this node can do it, and which limits apply. Private to the operations.
+ */
 #ifndef PKTCAPD_SERVICE_VALIDATE_H
 #define PKTCAPD_SERVICE_VALIDATE_H
 
@@ -8,7 +9,8 @@
 void validate_request(const struct service *service, const struct packet_capture_request *request,
                       struct errors *errors);
 
-/* The effective limits: the request's, the default duration if it has no stop condition, the server's maxima. */
+/* The effective limits: the request's, the default duration if it has no stop condition, the server's maxima.
+ */
 struct limits effective_limits(const struct config *config, const struct packet_capture_request *request);
 
 #endif

@@ -267,6 +267,22 @@ static void stop_of_a_run_given_back_before_its_start_ends_it(void **state)
     assert_int_equal(session_state(fixture, session.id), STATE_STOPPED);
 }
 
+/* There is a file, and whoever takes over has to end it properly. */
+static void stop_of_a_run_given_back_after_its_start_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct session session;
+    struct error error;
+    struct run_report report = session_reach(fixture, STATE_STARTED, &session);
+
+    MUST(store_release_run(fixture->store, &report, &error));
+    MUST(store_request_stop(fixture->store, session.id, "bob", T0 + 5, &error));
+    assert_int_equal(session_state(fixture, session.id), STATE_STARTED);
+    report = claim_next(fixture, WORKER_B, T0 + 6, &session);
+    MUST(store_check_stops(fixture->store, &report, 1, &error));
+    assert_true(report.stop_requested);
+}
+
 static void stop_without_a_user_keeps_the_last_one(void **state)
 {
     struct fixture *fixture = *state;
@@ -448,6 +464,7 @@ int suite_sessions(struct fixture *fixture)
         STORE_TEST(stop_of_an_unclaimed_run_ends_it),
         STORE_TEST(stop_of_a_held_run_sets_its_flag),
         STORE_TEST(stop_of_a_run_given_back_before_its_start_ends_it),
+        STORE_TEST(stop_of_a_run_given_back_after_its_start_waits),
         STORE_TEST(stop_without_a_user_keeps_the_last_one),
         STORE_TEST(stop_of_an_ended_run_changes_nothing),
         STORE_TEST(what_has_not_ended_is_neither_restarted_nor_deleted),

@@ -1,0 +1,156 @@
+#include "capture/capture_state.h"
+
+#include "capture/pcap_file.h"
+#include "core/clock.h"
+
+#include <stdio.h>
+
+/* Wall-clock time at which the duration is over. */
+static int64_t deadline_ms(const struct capture *capture)
+{
+    return capture->run.started_ms + capture->plan.session.limits.duration_s * MS_PER_S;
+}
+
+/* Says in errormsg from when to when nothing was captured. */
+static void gap_note(struct capture *capture, int64_t last_packet_ms)
+{
+    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[128];
+    int64_t from_ms = capture->plan.lease.reported_ms, to_ms = clock_now_ms();
+
+    if (from_ms < last_packet_ms)
+        from_ms = last_packet_ms;
+    if (to_ms > deadline_ms(capture))
+        to_ms = deadline_ms(capture);
+    snprintf(text, sizeof text, "not captured from %s to %s: no worker was running",
+             clock_text(from_ms, from), clock_text(to_ms, to));
+    capture_note(capture, text);
+}
+
+/* Takes over what an earlier worker left: its file, its counters and the rest of the limits. */
+static void take_over(struct capture *capture)
+{
+    const struct limits *limits = &capture->plan.session.limits;
+    struct pcap_tally tally;
+    struct error error;
+
+    if (pcap_file_reopen(capture->path, &capture->sink, &tally, &error) != STATUS_OK) {
+        capture_end_with_error(
+            capture, error.code == ERROR_SESSION_RUNNING ? STOP_WORKER_LOST : STOP_INTERNAL, &error);
+        return;
+    }
+    capture->sink_open = true;
+    capture->totals = (struct writer_totals){
+        .packets = tally.packets, .packet_bytes = tally.packet_bytes, .size = tally.size};
+    capture->totals.flushed_ms = capture->plan.lease.reported_ms;
+    capture->packets = tally.packets;
+    capture->size = tally.size;
+    capture_count(capture);
+    if (limits->packets != 0 && tally.packets >= limits->packets) {
+        capture_end(capture, STATE_FINISHED, STOP_PACKET_COUNT);
+        return;
+    }
+    gap_note(capture, tally.last_ns / NS_PER_MS);
+    if (clock_now_ms() >= deadline_ms(capture))
+        capture_end(capture, STATE_ERROR, STOP_WORKER_LOST);
+}
+
+static void open_tap(struct capture *capture)
+{
+    const struct packet_capture_request *request = &capture->plan.session.request;
+    struct tap_settings settings = {
+        .point = &capture->point,
+        .request = request,
+        .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
+        .ring_mb = capture->plan.ring_mb,
+    };
+    enum stop_reason reason = STOP_INTERNAL;
+    struct error error;
+
+    if (point_find(request->cappoint, request->capvalue, &capture->point, &error) != STATUS_OK) {
+        capture_end_with_error(capture, error.code == ERROR_HOST ? STOP_INTERNAL : STOP_INTERFACE_GONE,
+                               &error);
+        return;
+    }
+    if (point_look(capture->point.index, &capture->interface_dropped_start) == POINT_UP)
+        capture->interface_dropped = capture->interface_dropped_start;
+    if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
+        capture_end_with_error(capture, reason, &error);
+}
+
+static void open_file(struct capture *capture)
+{
+    struct error error;
+
+    if (capture->sink_open) {
+        if (pcap_file_linktype(&capture->sink) != tap_linktype(capture->tap)) {
+            error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now",
+                      capture->point.name);
+            capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
+        }
+        return;
+    }
+    if (pcap_file_create(capture->path, tap_linktype(capture->tap),
+                         (uint32_t)capture->plan.session.limits.snaplen, &capture->sink,
+                         &error) != STATUS_OK) {
+        capture_end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL,
+                               &error);
+        return;
+    }
+    capture->sink_open = true;
+    capture->totals.size = capture->size = capture->sink.size;
+    data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->run.file,
+                          sizeof capture->run.file);
+}
+
+static void open_writer(struct capture *capture)
+{
+    const char *directory = capture->plan.directory->path;
+    struct error error;
+
+    capture->totals.flushed_ms = clock_now_ms();
+    if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
+                    &capture->totals, &capture->writer, &error) != STATUS_OK) {
+        capture_end_with_error(capture, STOP_INTERNAL, &error);
+        return;
+    }
+    capture->sink_open = false;
+}
+
+static void check_space(struct capture *capture)
+{
+    const char *directory = capture->plan.directory->path;
+    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes), free_bytes, total_bytes;
+    struct error error;
+
+    if (!data_dir_space(directory, &free_bytes, &total_bytes) || free_bytes >= reserve)
+        return;
+    error_set(&error, ERROR_STORE_FULL, NULL,
+              "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
+              (unsigned long long)(free_bytes / 1000000), (unsigned long long)(reserve / 1000000));
+    capture_end_with_error(capture, STOP_DISK_LOW, &error);
+}
+
+static void start_clock(struct capture *capture)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (capture->run.state == STATE_CREATED) {
+        capture->run.started_ms = now_ms;
+        capture->run.state = STATE_STARTED;
+    }
+    capture->deadline_ns = clock_monotonic_ns() + (deadline_ms(capture) - now_ms) * NS_PER_MS;
+    capture->size_limit = capture->plan.session.limits.file_size_mb * 1000000;
+}
+
+void capture_open(struct capture *capture)
+{
+    static void (*const STEPS[])(struct capture *) = {check_space, open_tap, open_file, open_writer,
+                                                      start_clock};
+
+    capture->dropped_before = capture->run.counters.packets_dropped;
+    capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
+    if (capture->plan.lease.resumed)
+        take_over(capture);
+    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !capture_has_ended(capture); i++)
+        STEPS[i](capture);
+}

@@ -1,0 +1,60 @@
+/*
+ * A capture from within: what its thread works on. Private to capture.c (running and ending) and
+ * capture_open.c (getting there).
+ */
+#ifndef PKTCAPD_CAPTURE_CAPTURE_STATE_H
+#define PKTCAPD_CAPTURE_CAPTURE_STATE_H
+
+#include "capture/capture.h"
+#include "capture/tap.h"
+#include "capture/writer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct capture {
+    struct capture_plan plan;
+    pthread_t thread;
+    int order_fd; /* an eventfd, readable once there is an order */
+    atomic_int order;
+
+    pthread_mutex_t mutex; /* guards report */
+    struct capture_report report;
+
+    /* The rest belongs to the thread. */
+    char path[DATA_PATH_SIZE];
+    struct point point;
+    struct tap *tap;
+    struct sink sink;
+    bool sink_open; /* and not yet the writer's */
+    struct writer *writer;
+    struct writer_totals totals;
+    struct run run;
+    int64_t packets, size, size_limit;      /* as encoded: ahead of totals */
+    enum stop_reason limit_reached;         /* no more packets are taken */
+    int64_t deadline_ns, flush_ns, look_ns; /* monotonic */
+    int64_t dropped_before;                 /* by earlier workers of this run */
+    uint64_t interface_dropped_start, interface_dropped;
+    int64_t interface_dropped_before;
+};
+
+/* Does what has to be done before the first packet: takes an earlier worker's file over, opens tap, file and
+ * writer, and starts the clock. Ends the capture if something is in the way. */
+void capture_open(struct capture *capture);
+
+/* The run ends now, in this state and for this reason. */
+void capture_end(struct capture *capture, enum session_state state, enum stop_reason reason);
+
+/* The run ends in state ERROR; errormsg gets the error's message. */
+void capture_end_with_error(struct capture *capture, enum stop_reason reason, const struct error *error);
+
+/* Ended, or suspended for another worker. */
+bool capture_has_ended(const struct capture *capture);
+
+/* Adds a sentence to errormsg. */
+void capture_note(struct capture *capture, const char *text);
+
+/* Brings run.counters up to date with sink and tap. */
+void capture_count(struct capture *capture);
+
+#endif
