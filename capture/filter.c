@@ -14,11 +14,9 @@
 enum {
     TEXT_SIZE = OPTIONS_MAX * 128 + 64, /* two tests on each term */
 
-    /* libpcap's code for a live handle asks the metadata for a tag that the NIC stripped, which takes more
-     * instructions than for a dead one. Measured with 1.10.3: VLAN 41 for 22; expressions with `vlan` up to
-     * 5.9 for 1. */
-    LIVE_GROWTH_VLAN = 2,
-    LIVE_GROWTH_EXPRESSION = 6,
+    /* On a live handle, libpcap's code for `vlan` also asks the metadata for a tag that the NIC stripped, and
+     * every load behind it takes more instructions. Measured with 1.10.3 on large expressions: 5.9 for 1. */
+    LIVE_GROWTH = 6,
 };
 
 struct terms {
@@ -84,26 +82,27 @@ static bool tags_may_be_stripped(struct pcap *pcap)
     return asks;
 }
 
-/* ETHTYPE may name a tag's own type; a stripped tag left its type in the metadata, where libpcap does not
- * look. */
-static void add_stripped_tag(struct build *build, const char *type_text)
+/* Packets whose stripped tag has one of the values in the field that the layer names. */
+static void add_stripped_tag(struct build *build, const struct filter_layer *layer, const struct terms *terms)
 {
-    bpf_u_int32 type = (bpf_u_int32)strtoul(type_text, NULL, 16);
-    const struct bpf_insn piece[] = {
+    struct bpf_insn piece[OPTIONS_MAX + 6] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 3),
-        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_VLAN_TPID)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (u_char)(terms->count + 2)),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (bpf_u_int32)SKF_AD_OFF + layer->stripped),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, layer->stripped_bits),
     };
+    size_t count = 4;
 
-    if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
-        return;
+    for (size_t left = terms->count; left > 0; left--) {
+        bpf_u_int32 value = (bpf_u_int32)strtoul(terms->text[terms->count - left], NULL, 0);
+        piece[count++] = (struct bpf_insn)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, (u_char)left, 0);
+    }
+    piece[count++] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_K, 0);
+    piece[count++] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_K, 1);
     if (tags_may_be_stripped(build->pcap))
-        add_piece(build, piece, COUNT(piece));
+        add_piece(build, piece, count);
     else
-        build->growth += COUNT(piece);
+        build->growth += count;
 }
 
 static const char *option_text(enum option_name name)
@@ -130,36 +129,39 @@ static bool is_ethernet(const struct build *build)
 }
 
 /* One test on every value before the next test: then libpcap loads what it compares them with only once. */
-static void write_tests(const struct filter_option *option, const struct terms *terms, char text[TEXT_SIZE])
+static void write_tests(const struct filter_option *option, size_t depth, const struct terms *terms,
+                        char text[TEXT_SIZE])
 {
-    size_t used = 0;
+    size_t used = (size_t)snprintf(text, TEXT_SIZE, "%s(", option->layer->depths[depth]);
+    const char *separator = "";
 
-    for (size_t test = 0; test < COUNT(option->tests) && option->tests[test] != NULL; test++)
-        for (size_t i = 0; i < terms->count; i++)
-            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s%s", used == 0 ? "" : " or ",
-                                     option->tests[test], terms->text[i]);
+    for (size_t test = 0; test < COUNT(option->tests) && option->tests[test] != NULL; test++) {
+        if (option->layer->test_per_depth && test != depth)
+            continue;
+        for (size_t i = 0; i < terms->count; i++) {
+            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s%s", separator, option->tests[test],
+                                     terms->text[i]);
+            separator = " or ";
+        }
+    }
+    snprintf(text + used, TEXT_SIZE - used, ")");
 }
 
-/* Makes the tests on these values alternatives of the open group, at every depth at which they may match. */
+/* Makes the option's tests on these values alternatives of the open group, at every depth. */
 static void add_tests(struct build *build, enum option_name name, const struct terms *terms)
 {
-    const struct filter_layer *layer = filter_option(name)->layer;
-    struct pcap *pcap = layer->moves_offsets ? build->pcap : build->frame;
-    size_t before = build->join.count;
-    char tests[TEXT_SIZE], text[TEXT_SIZE + 32];
+    const struct filter_option *option = filter_option(name);
+    char text[TEXT_SIZE];
 
-    write_tests(filter_option(name), terms, tests);
-    for (size_t i = 0; layer->depths[i] != NULL && (i == 0 || is_ethernet(build)); i++) {
-        snprintf(text, sizeof text, "%s(%s)", layer->depths[i], tests);
-        if (!add_text(build, pcap, text)) {
+    for (size_t i = 0; option->layer->depths[i] != NULL && (i == 0 || is_ethernet(build)); i++) {
+        write_tests(option, i, terms, text);
+        if (!add_text(build, build->frame, text)) {
             errors_add(build->errors, ERROR_BAD_VALUE, "options",
                        "option %s cannot be used on this interface: %s", option_text(name),
-                       pcap_geterr(pcap));
+                       pcap_geterr(build->frame));
             return;
         }
     }
-    if (layer->moves_offsets)
-        build->growth += (build->join.count - before) * (LIVE_GROWTH_VLAN - 1);
 }
 
 /* The values of one name as pcap-filter(7) wants them; wrong ones are reported and left out. */
@@ -181,23 +183,19 @@ static void read_terms(struct build *build, const struct packet_capture_request 
     }
 }
 
-/* All values of one name: a group. They share their programs, unless each moves the offsets for the next. */
+/* All values of one name: a group. */
 static void add_option(struct build *build, const struct packet_capture_request *request,
                        enum option_name name)
 {
+    const struct filter_layer *layer = filter_option(name)->layer;
     struct terms terms;
 
     read_terms(build, request, name, &terms);
-    for (size_t i = 0; i < terms.count && name == OPTION_ETHTYPE; i++)
-        add_stripped_tag(build, terms.text[i]);
-    if (filter_option(name)->layer->moves_offsets)
-        for (size_t i = 0; i < terms.count; i++) {
-            struct terms one = {.count = 1};
-            memcpy(one.text[0], terms.text[i], sizeof one.text[0]);
-            add_tests(build, name, &one);
-        }
-    else if (terms.count > 0)
-        add_tests(build, name, &terms);
+    if (terms.count == 0)
+        return;
+    if (layer->stripped != 0)
+        add_stripped_tag(build, layer, &terms);
+    add_tests(build, name, &terms);
     bpf_join_end_group(&build->join);
 }
 
@@ -229,8 +227,8 @@ static void refuse_expression(struct build *build, struct pcap *pcap)
                "capexpression is not a pcap-filter expression: %s", pcap_geterr(pcap));
 }
 
-/* The time of libpcap's optimizer grows with the cube of what it is given (0.4 s for 4096 instructions, hours
- * for what fits into 1024 characters); without it, libpcap is fast. */
+/* The time of libpcap's optimizer grows with the cube of what it is given: 0.4 s for 4096 instructions, over
+ * ten minutes for some that 1024 characters can ask for. Without it, libpcap is fast. */
 static bool is_affordable(struct build *build, const char *expression)
 {
     struct bpf_program plain;
@@ -285,7 +283,7 @@ static void add_expression(struct build *build, const char *expression)
     }
     check_offsets(build, before);
     if (strstr(expression, "vlan") != NULL)
-        build->growth += (build->join.count - before) * (LIVE_GROWTH_EXPRESSION - 1);
+        build->growth += (build->join.count - before) * (LIVE_GROWTH - 1);
     bpf_join_end_group(&build->join);
 }
 

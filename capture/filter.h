@@ -1,10 +1,10 @@
 /*
  * The filter of a request, compiled to classic BPF.
  *
- * Each option value is compiled by libpcap on its own and the pieces are joined as programs, not as
- * text: in pcap-filter(7) the keyword `vlan` moves the offsets of everything after it, so a joined
- * expression would not mean what its parts mean. Values of one option name are ORed, different names
- * and capexpression are ANDed (API.md, "Options").
+ * Each option name is compiled by libpcap on its own, once for every depth of tags, and the pieces are
+ * joined as programs, not as text: in pcap-filter(7) the keyword `vlan` moves the offsets of everything
+ * after it, so a joined expression would not mean what its parts mean. Values of one option name are
+ * ORed, different names and capexpression are ANDed (API.md, "Options").
  *
  * Tags are transparent: unless VLAN is given, an option matches the packet untagged, tagged (in the
  * frame, or stripped into metadata by the NIC or the kernel) and QinQ.

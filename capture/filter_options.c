@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,14 +121,26 @@ static bool write_ipv6(const struct filter_option *option, const char *value, ch
 }
 
 /* In pcap-filter(7), `vlan` passes only tagged packets and moves what follows it behind the tag. A tag that
- * was stripped into metadata is not in the frame, so ANY_DEPTH covers it without asking the metadata. */
+ * was stripped into metadata is not in the frame, so three depths of the frame cover it too; only what asks
+ * for the tag itself must look at the metadata. */
 static const char *const ONE_DEPTH[] = {"", NULL};
-static const char *const OUTER_OR_INNER[] = {"", "vlan and ", NULL};
 static const char *const ANY_DEPTH[] = {"", "vlan and ", "vlan and vlan and ", NULL};
+static const char *const TAG_DEPTHS[] = {"vlan and ", "vlan and vlan and ", NULL};
 
-static const struct filter_layer ADDRESSES = {ONE_DEPTH, true, false};
-static const struct filter_layer TAGS = {OUTER_OR_INNER, true, true};
-static const struct filter_layer BEHIND_TAGS = {ANY_DEPTH, false, false};
+static const struct filter_layer ADDRESSES = {.depths = ONE_DEPTH, .needs_ethernet = true};
+static const struct filter_layer TAGS = {.depths = TAG_DEPTHS,
+                                         .needs_ethernet = true,
+                                         .test_per_depth = true,
+                                         .stripped = SKF_AD_VLAN_TAG,
+                                         .stripped_bits = 0xfff};
+static const struct filter_layer TYPES = {
+    .depths = ANY_DEPTH, .stripped = SKF_AD_VLAN_TPID, .stripped_bits = 0xffff};
+static const struct filter_layer CONTENTS = {.depths = ANY_DEPTH};
+
+/* The id of the outer and of the inner tag. A second `vlan ID` in one expression would look behind the first,
+ * so libpcap's own test cannot share a program; these can. */
+#define OUTER_ID "ether[14:2] & 0xfff = "
+#define INNER_ID "ether[18:2] & 0xfff = "
 
 #define ETHERNET_TYPE "an Ethernet type in hexadecimal, from 0x0600 to 0xffff"
 #define MAC_ADDRESS   "a MAC address such as 00:50:56:01:02:03"
@@ -138,25 +151,25 @@ static const struct filter_layer BEHIND_TAGS = {ANY_DEPTH, false, false};
 #define PORT          "a port number from 0 to 65535"
 
 static const struct filter_option OPTIONS[] = {
-    [OPTION_ETHTYPE] = {write_hexadecimal, 0x600, 0xffff, ETHERNET_TYPE, {"ether proto "}, &BEHIND_TAGS},
+    [OPTION_ETHTYPE] = {write_hexadecimal, 0x600, 0xffff, ETHERNET_TYPE, {"ether proto "}, &TYPES},
     [OPTION_MAC] = {write_mac, 0, 0, MAC_ADDRESS, {"ether src ", "ether dst "}, &ADDRESSES},
     [OPTION_SRCMAC] = {write_mac, 0, 0, MAC_ADDRESS, {"ether src "}, &ADDRESSES},
     [OPTION_DSTMAC] = {write_mac, 0, 0, MAC_ADDRESS, {"ether dst "}, &ADDRESSES},
-    [OPTION_VLAN] = {write_decimal, 1, 4094, VLAN_ID, {"vlan "}, &TAGS},
-    [OPTION_IP] = {write_ipv4, 0, 32, IPV4, {"ip src net ", "ip dst net "}, &BEHIND_TAGS},
-    [OPTION_SRCIP] = {write_ipv4, 0, 32, IPV4, {"ip src net "}, &BEHIND_TAGS},
-    [OPTION_DSTIP] = {write_ipv4, 0, 32, IPV4, {"ip dst net "}, &BEHIND_TAGS},
-    [OPTION_IPPROTO] = {write_number, 0, 255, PROTOCOL, {"ip proto "}, &BEHIND_TAGS},
-    [OPTION_PORT] = {write_decimal, 0, 65535, PORT, {"tcp port ", "udp port "}, &BEHIND_TAGS},
-    [OPTION_SRCPORT] = {write_decimal, 0, 65535, PORT, {"tcp src port ", "udp src port "}, &BEHIND_TAGS},
-    [OPTION_DSTPORT] = {write_decimal, 0, 65535, PORT, {"tcp dst port ", "udp dst port "}, &BEHIND_TAGS},
-    [OPTION_UDPPORT] = {write_decimal, 0, 65535, PORT, {"udp port "}, &BEHIND_TAGS},
-    [OPTION_SRCUDPPORT] = {write_decimal, 0, 65535, PORT, {"udp src port "}, &BEHIND_TAGS},
-    [OPTION_DSTUDPPORT] = {write_decimal, 0, 65535, PORT, {"udp dst port "}, &BEHIND_TAGS},
-    [OPTION_IP6] = {write_ipv6, 0, 128, IPV6, {"ip6 src net ", "ip6 dst net "}, &BEHIND_TAGS},
-    [OPTION_SRCIP6] = {write_ipv6, 0, 128, IPV6, {"ip6 src net "}, &BEHIND_TAGS},
-    [OPTION_DSTIP6] = {write_ipv6, 0, 128, IPV6, {"ip6 dst net "}, &BEHIND_TAGS},
-    [OPTION_IPPROTO6] = {write_number, 0, 255, PROTOCOL, {"ip6 proto "}, &BEHIND_TAGS},
+    [OPTION_VLAN] = {write_decimal, 1, 4094, VLAN_ID, {OUTER_ID, INNER_ID}, &TAGS},
+    [OPTION_IP] = {write_ipv4, 0, 32, IPV4, {"ip src net ", "ip dst net "}, &CONTENTS},
+    [OPTION_SRCIP] = {write_ipv4, 0, 32, IPV4, {"ip src net "}, &CONTENTS},
+    [OPTION_DSTIP] = {write_ipv4, 0, 32, IPV4, {"ip dst net "}, &CONTENTS},
+    [OPTION_IPPROTO] = {write_number, 0, 255, PROTOCOL, {"ip proto "}, &CONTENTS},
+    [OPTION_PORT] = {write_decimal, 0, 65535, PORT, {"tcp port ", "udp port "}, &CONTENTS},
+    [OPTION_SRCPORT] = {write_decimal, 0, 65535, PORT, {"tcp src port ", "udp src port "}, &CONTENTS},
+    [OPTION_DSTPORT] = {write_decimal, 0, 65535, PORT, {"tcp dst port ", "udp dst port "}, &CONTENTS},
+    [OPTION_UDPPORT] = {write_decimal, 0, 65535, PORT, {"udp port "}, &CONTENTS},
+    [OPTION_SRCUDPPORT] = {write_decimal, 0, 65535, PORT, {"udp src port "}, &CONTENTS},
+    [OPTION_DSTUDPPORT] = {write_decimal, 0, 65535, PORT, {"udp dst port "}, &CONTENTS},
+    [OPTION_IP6] = {write_ipv6, 0, 128, IPV6, {"ip6 src net ", "ip6 dst net "}, &CONTENTS},
+    [OPTION_SRCIP6] = {write_ipv6, 0, 128, IPV6, {"ip6 src net "}, &CONTENTS},
+    [OPTION_DSTIP6] = {write_ipv6, 0, 128, IPV6, {"ip6 dst net "}, &CONTENTS},
+    [OPTION_IPPROTO6] = {write_number, 0, 255, PROTOCOL, {"ip6 proto "}, &CONTENTS},
 };
 
 const struct filter_option *filter_option(enum option_name name)

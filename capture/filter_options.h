@@ -16,11 +16,13 @@ struct filter_option;
 typedef bool filter_write_term(const struct filter_option *option, const char *value,
                                char term[FILTER_TERM_SIZE]);
 
-/* Where in the frame a test looks. */
+/* Where a test looks. */
 struct filter_layer {
     const char *const *depths; /* what to put in front of the test, one alternative each; up to NULL */
     bool needs_ethernet;
-    bool moves_offsets; /* must not share a program with another test, and asks the metadata */
+    bool test_per_depth; /* the first test for the first depth, and so on; else every test at every depth */
+    uint32_t stripped;   /* SKF_AD_: which field of a stripped tag's metadata may match too; 0: none */
+    uint32_t stripped_bits; /* ... and which of its bits */
 };
 
 struct filter_option {

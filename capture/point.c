@@ -297,7 +297,8 @@ enum point_presence point_look(unsigned index, uint64_t *dropped)
     if (socket != NULL && nl_connect(socket, NETLINK_ROUTE) == 0 &&
         rtnl_link_get_kernel(socket, (int)index, NULL, &link) == 0) {
         presence = rtnl_link_get_flags(link) & IFF_UP ? POINT_UP : POINT_DOWN;
-        *dropped = rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR) +
+        *dropped = rtnl_link_get_stat(link, RTNL_LINK_RX_DROPPED) +
+                   rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR) +
                    rtnl_link_get_stat(link, RTNL_LINK_RX_FIFO_ERR);
         rtnl_link_put(link);
     }

@@ -32,8 +32,10 @@ MUST_USE enum status point_host_has_address(const char *address, bool *has, stru
 
 enum point_presence { POINT_UP, POINT_DOWN, POINT_GONE };
 
-/* What has become of an interface, and how many received packets its driver had no room for
- * (rx_missed_errors + rx_fifo_errors) since it was made; *dropped is untouched where it is gone. */
+/* What has become of an interface, and how many packets it received and lost before any tap could see them
+ * (rx_dropped + rx_missed_errors + rx_fifo_errors) since it was made; *dropped is untouched where it is gone.
+ * The kernel counts packets that nobody wanted as rx_dropped too, but not while a tap is open: it wants all.
+ */
 enum point_presence point_look(unsigned index, uint64_t *dropped);
 
 #endif
