@@ -64,11 +64,17 @@ def settle(pid):
     raise BenchError(f"process {pid} does not come to rest")
 
 
+def delivered():
+    return int(pathlib.Path(f"/sys/class/net/{INTERFACE}/statistics/rx_packets").read_text())
+
+
 def drive(place, pid, load):
     settle(pid)
-    before = cpu_ns(pid)
+    before, arrived = cpu_ns(pid), delivered()
     sent, seconds = place.send(*load)
     settle(pid)
+    if delivered() - arrived != sent:
+        say(f"only {delivered() - arrived} of {sent} frames came through the veth pair")
     return Taken(sent, seconds, (cpu_ns(pid) - before) / 1e9)
 
 

@@ -84,6 +84,7 @@ class Place:
         self.sender = sender  # the network namespace of the generator
 
     def check(self):
+        """Refuses a full disk, and clears away what an earlier run left."""
         if shutil.disk_usage(BUILD).free < 4e9:
             raise BenchError(f"less than 4 GB are free in {BUILD}")
         for log in BUILD.glob("*.log"):

@@ -3,6 +3,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 
 import answers
 import flatout
@@ -23,10 +24,20 @@ def arguments():
     return parser.parse_args()
 
 
-def machine():
-    load = os.getloadavg()[0]
-    busy = " BUSY: trust no absolute figure, and ratios little" if load > 0.3 * os.cpu_count() else ""
-    return f"{os.cpu_count()} CPUs, Linux {os.uname().release}, load {load:.2f} at the start{busy}"
+def others_share():
+    """How busy the machine is while the benchmark does nothing: the share of CPU time, stolen time included."""
+    def times():
+        with open("/proc/stat", encoding="ascii") as file:
+            fields = [int(word) for word in file.readline().split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+    (all_before, idle_before), _, (all_after, idle_after) = times(), time.sleep(2), times()
+    return 1 - (idle_after - idle_before) / (all_after - all_before)
+
+
+def machine(busy):
+    warning = " - BUSY: trust no absolute figure, and ratios little" if max(busy) > 0.1 else ""
+    return (f"{os.cpu_count()} CPUs, Linux {os.uname().release}, busy with other things {busy[0]:.0%} before and "
+            f"{busy[1]:.0%} after{warning}")
 
 
 def show(about, results):
@@ -42,13 +53,15 @@ def show(about, results):
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
-    about, place = machine(), Place(options.sender)
+    place = Place(options.sender)
     place.check()
+    before = others_share()
     parts = PARTS if options.part == "all" else {options.part: PARTS[options.part]}
     try:
-        show(about, [part(place, options) for part in parts.values()])
+        results = [part(place, options) for part in parts.values()]
     except BenchError as error:
         sys.exit(f"bench: {error}")
+    show(machine((before, others_share())), results)
 
 
 if __name__ == "__main__":

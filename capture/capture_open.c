@@ -50,8 +50,10 @@ static void take_over(struct capture *capture)
         return;
     }
     gap_note(capture, tally.last_ns / NS_PER_MS);
-    if (clock_now_ms() >= deadline_ms(capture))
+    if (clock_now_ms() >= deadline_ms(capture)) {
         capture_end(capture, STATE_ERROR, STOP_WORKER_LOST);
+        capture->run.ended_ms = deadline_ms(capture);
+    }
 }
 
 static void open_tap(struct capture *capture)

@@ -168,7 +168,7 @@ static void ended_log(const struct slot *slot)
     const struct run *run = &slot->now.run;
 
     log_write(run->state == STATE_ERROR ? LOG_WARNING : LOG_INFO,
-              "session %s run %d: %s (%s), %lld packets, %lld dropped%s%s", slot->id, run->number,
+              "session %s run %d: %s %s, %lld packets, %lld dropped%s%s", slot->id, run->number,
               slot->now.suspended ? "suspended" : names_of(&session_state_names, (int)run->state),
               names_of(&stop_reason_names, (int)run->stop_reason), (long long)run->counters.packets_captured,
               (long long)run->counters.packets_dropped, run->errormsg[0] == '\0' ? "" : ": ", run->errormsg);

@@ -40,9 +40,15 @@ static enum status attach(struct tap *tap, const struct bpf_program *program, st
     struct sock_fprog filter = {(unsigned short)program->bf_len,
                                 (struct sock_filter *)(void *)program->bf_insns};
 
-    if (setsockopt(pcap_fileno(tap->pcap), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
-        return socket_failed("attach the filter", error);
-    return STATUS_OK;
+    if (setsockopt(pcap_fileno(tap->pcap), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0)
+        return STATUS_OK;
+    if (errno == ENOMEM)
+        return error_set(
+            error, ERROR_HOST, NULL,
+            "the filter is too large for this host: its %d instructions need more socket memory than "
+            "the kernel's net.core.optmem_max allows; raise that, or use fewer options",
+            (int)program->bf_len);
+    return socket_failed("attach the filter", error);
 }
 
 static enum status attach_nothing(struct tap *tap, struct error *error)

@@ -162,13 +162,14 @@ static enum status file_key_set(struct file_reader *reader, const char *name, co
     if (key == NULL)
         return key_unknown(name, file, reader->error);
     if (key->kind == KEY_FLAG)
-        return error_set(reader->error, ERROR_BAD_PARAMETER, key->name, "%s: %s is for the command line only", file,
-                         key->name);
+        return error_set(reader->error, ERROR_BAD_PARAMETER, key->name, "%s: %s is for the command line only",
+                         file, key->name);
     /* inih takes an indented line for more of the value before it, and hands the key over once more. */
     if (reader->seen[key - KEYS])
-        return error_set(reader->error, ERROR_BAD_PARAMETER, key->name,
-                         "%s: %s is given twice; a line that begins with a space counts as more of the line before",
-                         file, key->name);
+        return error_set(
+            reader->error, ERROR_BAD_PARAMETER, key->name,
+            "%s: %s is given twice; a line that begins with a space counts as more of the line before", file,
+            key->name);
     reader->seen[key - KEYS] = true;
     return key_set(reader->config, key, value, file, reader->error);
 }

@@ -54,6 +54,16 @@ static size_t utf8_length(const unsigned char *c)
     return FORMS[i].length;
 }
 
+bool text_is_utf8(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t length;
+
+    while (*c != '\0' && (length = utf8_length(c)) > 0)
+        c += length;
+    return *c == '\0';
+}
+
 void text_make_plain(char *text)
 {
     for (unsigned char *c = (unsigned char *)text; *c != '\0';) {

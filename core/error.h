@@ -89,6 +89,9 @@ bool errors_blame(const struct errors *errors, const char *field);
 /* The status of an error code, from one table. */
 enum status error_code_status(enum error_code code);
 
+/* Whether every byte is part of a well-formed UTF-8 character (RFC 3629). */
+bool text_is_utf8(const char *text);
+
 /* Replaces what clients' shell scripts choke on (API.md: double quotes, backslashes, line breaks and other
  * control characters), and bytes that are no UTF-8, which would make JSON invalid (a text cut short may end
  * in half a character), in place. */

@@ -34,19 +34,32 @@ static size_t utf8_characters(const char *text)
     return count;
 }
 
+/* The text of a JSON string, or NULL and an error. json-c lets overlong forms and surrogates pass, which no
+ * client could read back. */
+static const char *string_read(const char *field, struct json_object *value, struct errors *errors)
+{
+    if (!json_object_is_type(value, json_type_string)) {
+        wrong_type(field, value, "a string", errors);
+        return NULL;
+    }
+    const char *text = json_object_get_string(value);
+    if (strlen(text) != (size_t)json_object_get_string_len(value))
+        errors_add(errors, ERROR_BAD_VALUE, field, "%s holds a NUL character", field);
+    else if (!text_is_utf8(text))
+        errors_add(errors, ERROR_BAD_VALUE, field, "%s is not valid UTF-8", field);
+    else
+        return text;
+    return NULL;
+}
+
 /* Copies a JSON string of at most so many characters into out, which has room for them. */
 static bool text_decode(const char *field, struct json_object *value, size_t characters, char *out,
                         struct errors *errors)
 {
-    if (!json_object_is_type(value, json_type_string)) {
-        wrong_type(field, value, "a string", errors);
+    const char *text = string_read(field, value, errors);
+
+    if (text == NULL)
         return false;
-    }
-    const char *text = json_object_get_string(value);
-    if (strlen(text) != (size_t)json_object_get_string_len(value)) {
-        errors_add(errors, ERROR_BAD_VALUE, field, "%s holds a NUL character", field);
-        return false;
-    }
     size_t length = utf8_characters(text);
     if (length > characters) {
         errors_add(errors, ERROR_OUT_OF_RANGE, field, "%s has %zu characters; it takes at most %zu", field,
@@ -90,15 +103,15 @@ static void name_refuse(const struct field *field, const char *text, struct erro
 
 static void name_decode(const struct field *field, struct json_object *value, int *out, struct errors *errors)
 {
-    if (!json_object_is_type(value, json_type_string)) {
-        wrong_type(field->name, value, "a string", errors);
+    const char *text = string_read(field->name, value, errors);
+
+    if (text == NULL)
         return;
-    }
-    int found = names_find(field->names, json_object_get_string(value));
+    int found = names_find(field->names, text);
     if (found > 0)
         *out = found;
     else
-        name_refuse(field, json_object_get_string(value), errors);
+        name_refuse(field, text, errors);
 }
 
 /* A refused field may be present as long as it says nothing. */

@@ -57,7 +57,7 @@ static void field_encode(struct json_object *object, const struct field *field,
                          const struct packet_capture_request *request)
 {
     const char *at = (const char *)request + field->offset;
-    int number = *(const int *)(const void *)at;
+    const int *number = (const int *)(const void *)at; /* to be read where the field is one */
 
     if (field->refused)
         return;
@@ -66,11 +66,11 @@ static void field_encode(struct json_object *object, const struct field *field,
         add_text(object, field->name, at);
         break;
     case FIELD_INTEGER:
-        if (number != INT_ABSENT)
-            add_integer(object, field->name, number);
+        if (*number != INT_ABSENT)
+            add_integer(object, field->name, *number);
         break;
     case FIELD_NAME:
-        add_text(object, field->name, names_of(field->names, number));
+        add_text(object, field->name, names_of(field->names, *number));
         break;
     case FIELD_OPTIONS:
         if (request->has_options)

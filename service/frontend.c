@@ -1,5 +1,6 @@
 #include "service/frontend.h"
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "host/privileges.h"
 #include "service/http.h"
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 static enum status settle(const struct config *config, struct data_dir *directory, struct error *error)
@@ -51,12 +53,26 @@ static enum status service_describe(const struct config *config, const struct da
     return data_dir_node_id(directory, service->node_id, error);
 }
 
-static void wait_for_end(int signal_fd)
+/* Whether to end in order: if standard input closed, the parent is gone, and whoever starts the service again
+ * needs the port at once. */
+static bool wait_for_end(int signal_fd)
 {
     struct pollfd ready[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
 
     while (poll(ready, 2, -1) < 0)
         continue;
+    return ready[0].revents != 0;
+}
+
+/* A service that was killed a moment ago may still be letting go of the port. */
+static enum status http_open_patiently(const struct service *service, struct http_server **server,
+                                       struct error *error)
+{
+    enum status status;
+
+    for (int tries = 0; (status = http_open(service, server, error)) != STATUS_OK && tries < 20; tries++)
+        nanosleep(&(struct timespec){.tv_nsec = 100 * NS_PER_MS}, NULL);
+    return status;
 }
 
 int frontend_run(const struct config *config)
@@ -79,14 +95,15 @@ int frontend_run(const struct config *config)
     if (status == STATUS_OK)
         status = service_describe(config, &directory, &service, &error);
     if (status == STATUS_OK)
-        status = http_open(&service, &server, &error);
+        status = http_open_patiently(&service, &server, &error);
     if (status != STATUS_OK) {
         log_error("%s", error.message);
         return EX_CONFIG;
     }
     log_info("listening on http://%s, node %s (%s), data in %s", http_address(server), service.node_id,
              service.node_name, directory.shown);
-    wait_for_end(signal_fd);
+    if (!wait_for_end(signal_fd))
+        _exit(0);
     http_close(server);
     return 0;
 }

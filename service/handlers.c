@@ -31,9 +31,9 @@ static const struct {
     {413, "PAYLOAD_TOO_LARGE", "Payload Too Large"},
     {415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"},
     {416, "REQUESTED_RANGE_NOT_SATISFIABLE", "Range Not Satisfiable"},
-    {500, "INTERNAL_SERVER_ERROR", "Internal Server Error"},
     {503, "SERVICE_UNAVAILABLE", "Service Unavailable"},
     {505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP Version Not Supported"},
+    {500, "INTERNAL_SERVER_ERROR", "Internal Server Error"}, /* the last serves for what is not here */
 };
 
 static size_t http_find(int status)
@@ -100,6 +100,14 @@ void answer_errors(struct answer *answer, const struct errors *errors)
     answer->body = codec_encode_errors(errors, HTTP[http_find(answer->status)].name);
 }
 
+/* The error code of what the HTTP server refuses with this status. */
+static enum error_code http_code(int status)
+{
+    if (status == 413)
+        return ERROR_BODY_TOO_LARGE;
+    return status >= 500 && status != 505 ? ERROR_INTERNAL : ERROR_BAD_REQUEST;
+}
+
 void answer_http_error(struct answer *answer, int status, const char *message)
 {
     struct errors *errors = calloc(1, sizeof *errors);
@@ -107,7 +115,7 @@ void answer_http_error(struct answer *answer, int status, const char *message)
     answer->status = status;
     if (errors == NULL)
         return;
-    errors_add(errors, status == 413 ? ERROR_BODY_TOO_LARGE : ERROR_BAD_REQUEST, NULL, "%s", message);
+    errors_add(errors, http_code(status), NULL, "%s", message);
     answer->body = codec_encode_errors(errors, HTTP[http_find(status)].name);
     free(errors);
 }

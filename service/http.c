@@ -310,7 +310,8 @@ static int message_log(const struct mg_connection *connection, const char *messa
 {
     struct http_server *server = mg_get_user_context_data(connection);
 
-    if (server != NULL && server->civetweb == NULL)
+    /* The first message names the cause, those after it its consequences. */
+    if (server != NULL && server->civetweb == NULL && server->problem[0] == '\0')
         snprintf(server->problem, sizeof server->problem, "%s", message);
     else
         log_debug("http: %s", message);
@@ -357,31 +358,22 @@ enum status http_open(const struct service *service, struct http_server **out, s
     const struct config *config = service->config;
     struct http_server *server = calloc(1, sizeof *server);
     char threads[24];
+    /* clang-format off */
     const char *options[] = {
-        "listening_ports",
-        config->listen,
-        "num_threads",
-        threads,
-        "tcp_nodelay",
-        "1",
-        "enable_keep_alive",
-        "yes",
-        "keep_alive_timeout_ms",
-        "15000",
-        "request_timeout_ms",
-        "30000",
-        "connection_queue",
-        "128",
-        "listen_backlog",
-        "1024",
-        "access_control_allow_methods",
-        "",
-        "enable_auth_domain_check",
-        "no",
-        "decode_url",
-        "yes",
+        "listening_ports", config->listen,
+        "num_threads", threads,
+        "tcp_nodelay", "1",
+        "enable_keep_alive", "yes",
+        "keep_alive_timeout_ms", "15000",
+        "request_timeout_ms", "30000",
+        "connection_queue", "128",
+        "listen_backlog", "1024",
+        "access_control_allow_methods", "",
+        "enable_auth_domain_check", "no",
+        "decode_url", "yes",
         NULL,
     };
+    /* clang-format on */
     struct mg_callbacks callbacks = {
         .begin_request = request_begin,
         .http_error = http_error,

@@ -136,14 +136,19 @@ enum status op_delete_session(const struct context *context, const char *text, s
 
 /* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and
  * the value. It is opaque to clients, and refused with another order than it was made for. */
+static const char *sort_of(const struct list_request *request)
+{
+    return request->sort_by == NULL ? "starttime" : request->sort_by; /* the same order to the store */
+}
+
 static void cursor_make(const struct list_request *request, const struct list_page *page, char *out,
                         size_t size)
 {
     char text[1200];
     size_t used = 0;
 
-    snprintf(text, sizeof text, "%d %s %lld %s", !request->descending,
-             request->sort_by == NULL ? "-" : request->sort_by, (long long)page->last_key, page->last_value);
+    snprintf(text, sizeof text, "%d %s %lld %s", !request->descending, sort_of(request),
+             (long long)page->last_key, page->last_value);
     out[0] = '\0';
     for (const char *c = text; *c != '\0' && used + 3 <= size; c++)
         used += (size_t)snprintf(out + used, size - used, "%02x", (unsigned char)*c);
@@ -157,7 +162,8 @@ static bool hex_decode(const char *hex, char *out, size_t size)
         return false;
     for (size_t i = 0; i < length; i++) {
         unsigned byte;
-        if (!isxdigit((unsigned char)hex[2 * i]) || sscanf(hex + 2 * i, "%2x", &byte) != 1 || byte == 0)
+        if (!isxdigit((unsigned char)hex[2 * i]) || !isxdigit((unsigned char)hex[2 * i + 1]) ||
+            sscanf(hex + 2 * i, "%2x", &byte) != 1 || byte == 0)
             return false;
         out[i] = (char)byte;
     }
@@ -173,8 +179,7 @@ static bool cursor_read(const struct list_request *request, struct list_query *q
 
     if (!hex_decode(request->cursor, text, sizeof text) ||
         sscanf(text, "%d %31s %lld%n", &ascending, sort, &key, &used) != 3 || text[used] != ' ' ||
-        ascending != !request->descending ||
-        strcmp(sort, request->sort_by == NULL ? "-" : request->sort_by) != 0)
+        ascending != !request->descending || strcmp(sort, sort_of(request)) != 0)
         return false;
     query->has_after = true;
     query->after_key = key;

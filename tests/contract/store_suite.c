@@ -109,7 +109,8 @@ void session_make_full(struct session *session)
     strcpy(request->description, "two\nlines, a \"quote\", a back\\slash and 'one' more");
     strcpy(request->capexpression, "tcp port 80 and host 10.0.0.1");
     lists_fill(request);
-    session->limits = (struct limits){.duration_s = 71, .packets = INT64_C(1) << 40, .file_size_mb = 73, .snaplen = 74};
+    session->limits =
+        (struct limits){.duration_s = 71, .packets = INT64_C(1) << 40, .file_size_mb = 73, .snaplen = 74};
     strcpy(session->last_modified_user, "zoë k");
     session->last_modified_time_ms = T0 + 7;
     session->revision = 3;
@@ -141,14 +142,16 @@ enum session_state session_state(struct fixture *fixture, const char *id)
     return session.run.state;
 }
 
-struct run_report claim_next(struct fixture *fixture, const char *worker, int64_t now_ms, struct session *session)
+struct run_report claim_next(struct fixture *fixture, const char *worker, int64_t now_ms,
+                             struct session *session)
 {
     struct run_report report = {0};
     struct error error;
     bool found = false;
 
     memset(session, 0, sizeof *session);
-    MUST(store_claim_run(fixture->store, NODE, worker, now_ms, LEASE_MS, &found, &report.lease, session, &error));
+    MUST(store_claim_run(fixture->store, NODE, worker, now_ms, LEASE_MS, &found, &report.lease, session,
+                         &error));
     assert_true(found);
     report.run = session->run;
     return report;

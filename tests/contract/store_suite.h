@@ -20,8 +20,8 @@ struct store_backend {
     const char *name;
     enum status (*open)(const char *path, struct store **store, struct error *error);
     void (*close)(struct store *store);
-    void (*path)(char out[PLACE_SIZE]);  /* where there is no store yet */
-    bool (*is_sound)(const char *path);  /* the backend's own check, while nobody has it open */
+    void (*path)(char out[PLACE_SIZE]); /* where there is no store yet */
+    bool (*is_sound)(const char *path); /* the backend's own check, while nobody has it open */
 };
 
 /* Runs everything; returns the number of tests that failed. */
@@ -46,7 +46,7 @@ void fixture_open(struct fixture *fixture);
     cmocka_unit_test_prestate_setup_teardown(function, fixture_setup, fixture_teardown, fixture)
 
 /* Both name the call and the message when they fail. */
-#define MUST(call) must((call), &error, #call, __FILE__, __LINE__)
+#define MUST(call)                must((call), &error, #call, __FILE__, __LINE__)
 #define MUST_FAIL(expected, call) must_fail((call), &error, (expected), #call, __FILE__, __LINE__)
 
 void must(enum status status, const struct error *error, const char *call, const char *file, int line);
@@ -70,7 +70,8 @@ void session_get(struct fixture *fixture, const char *id, int32_t run, struct se
 enum session_state session_state(struct fixture *fixture, const char *id);
 
 /* Claims what is next and fails the test if there is nothing; the report is ready to be filled. */
-struct run_report claim_next(struct fixture *fixture, const char *worker, int64_t now_ms, struct session *session);
+struct run_report claim_next(struct fixture *fixture, const char *worker, int64_t now_ms,
+                             struct session *session);
 bool claim_finds_nothing(struct fixture *fixture, const char *worker, int64_t now_ms);
 
 /* Say STARTED at T0 + 1; say the end at T0 + 2. They fail the test if the lease is lost. */

@@ -1,7 +1,7 @@
 /*
  * kill -9 at any moment. A child works on the store and confirms through a pipe what the store has taken; the
- * parent kills it after some confirmations and a random moment more. What was confirmed is there, what was not
- * is there whole or not at all, and the next worker finishes what was left.
+ * parent kills it after some confirmations and a random moment more. What was confirmed is there, what was
+ * not is there whole or not at all, and the next worker finishes what was left.
  */
 #include "core/clock.h"
 #include "tests/contract/store_suite.h"
@@ -12,9 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 25, CONFIRMED_MAX = 8192, OPENING_ROUNDS = 15 };
+enum { ROUNDS = 20, CONFIRMED_MAX = 8192, OPENING_ROUNDS = 12 };
 
-/* Smaller than PIPE_BUF, so one write is all or nothing. The first one, without an id, says: I am about to open. */
+/* Smaller than PIPE_BUF, so one write is all or nothing. The first one, without an id, says: I am about to
+ * open. */
 struct confirmation {
     enum session_state state;
     char id[UUID_SIZE];
@@ -41,7 +42,8 @@ static void child_capture(struct store *store, int to, struct session *session)
     struct error error;
     bool found;
 
-    if (store_claim_run(store, NODE, WORKER_A, T0, LEASE_MS, &found, &report.lease, session, &error) != STATUS_OK)
+    if (store_claim_run(store, NODE, WORKER_A, T0, LEASE_MS, &found, &report.lease, session, &error) !=
+        STATUS_OK)
         _exit(3);
     if (!found)
         return;
@@ -117,7 +119,8 @@ static void child_kill(pid_t child, unsigned *seed)
 }
 
 /* Kills a child some moment after this many confirmations. */
-static void crash_once(const struct fixture *fixture, int confirmations, unsigned *seed, struct confirmations *all)
+static void crash_once(const struct fixture *fixture, int confirmations, unsigned *seed,
+                       struct confirmations *all)
 {
     int answer[2];
 
@@ -157,8 +160,8 @@ static int assert_all_whole(struct fixture *fixture)
     struct error error;
     int count = 0;
 
-    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = INT32_MAX - 1}, visit_whole, &count,
-                             &page, &error));
+    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = INT32_MAX - 1}, visit_whole,
+                             &count, &page, &error));
     assert_int_equal(count, page.total);
     return count;
 }
@@ -179,13 +182,13 @@ static void assert_all_can_be_ended(struct fixture *fixture, int sessions)
 
     for (bool found = true; found;) {
         struct run_report report = {.run = {.state = STATE_STOPPED, .stop_reason = STOP_WORKER_LOST}};
-        MUST(store_claim_run(fixture->store, NODE, WORKER_B, T0 + LEASE_MS, LEASE_MS, &found, &report.lease, &session,
-                             &error));
+        MUST(store_claim_run(fixture->store, NODE, WORKER_B, T0 + LEASE_MS, LEASE_MS, &found, &report.lease,
+                             &session, &error));
         if (found)
             MUST(store_finish_run(fixture->store, &report, &error));
     }
-    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 1, .ended_only = true}, visit_whole,
-                             &ignored, &page, &error));
+    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 1, .ended_only = true},
+                             visit_whole, &ignored, &page, &error));
     assert_int_equal(page.total, sessions);
 }
 

@@ -219,7 +219,7 @@ static void count_visit(void *context, const struct session *session)
 
 static void processes_make_one_store_together(void **state)
 {
-    enum { ROUNDS = 10 };
+    enum { ROUNDS = 8 };
     static struct haul hauls[PROCESSES];
     struct fixture *fixture = *state;
 
@@ -235,8 +235,8 @@ static void processes_make_one_store_together(void **state)
             if (hauls[i].error.status != STATUS_OK)
                 fail_msg("process %zu: %s", i, hauls[i].error.message);
         fixture_open(fixture);
-        MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 100}, count_visit, &count, &page,
-                                 &error));
+        MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 100}, count_visit, &count,
+                                 &page, &error));
         assert_int_equal(count, PROCESSES);
     }
 }
@@ -287,7 +287,8 @@ static enum status capture_one(struct store *store, struct run_report *report, s
     report->run.state = STATE_FINISHED;
     if (status == STATUS_OK && !report->lost)
         status = store_finish_run(store, report, error);
-    return status == STATUS_OK && report->lost ? error_set(error, ERROR_INTERNAL, NULL, "lost a lease") : status;
+    return status == STATUS_OK && report->lost ? error_set(error, ERROR_INTERNAL, NULL, "lost a lease")
+                                               : status;
 }
 
 /* Works until it has done its share, whoever's sessions they are. Between looks it lets the others write. */
@@ -301,7 +302,8 @@ static void *worker_main(void *context)
     for (int done = 0; status == STATUS_OK && done < EACH && !atomic_load(half->broken);) {
         struct run_report report = {.run = {.started_ms = T0, .ended_ms = T0, .stop_reason = STOP_DURATION}};
         bool found = false;
-        status = store_claim_run(store, NODE, WORKER_A, T0, LEASE_MS, &found, &report.lease, session, &half->error);
+        status = store_claim_run(store, NODE, WORKER_A, T0, LEASE_MS, &found, &report.lease, session,
+                                 &half->error);
         if (status == STATUS_OK && found) {
             status = capture_one(store, &report, &half->error);
             done++;
@@ -334,8 +336,8 @@ static void both_halves_work_at_once(void **state)
     for (size_t i = 0; i < COUNT(halves); i++)
         if (halves[i].error.status != STATUS_OK)
             fail_msg("thread %zu: %s", i, halves[i].error.message);
-    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 1000, .ended_only = true}, count_visit,
-                             &ended, &page, &error));
+    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 1000, .ended_only = true},
+                             count_visit, &ended, &page, &error));
     assert_int_equal(ended, HALVES * EACH);
 }
 
@@ -393,10 +395,8 @@ static void a_session_is_read_whole_or_not_at_all(void **state)
 int suite_crowd(struct fixture *fixture)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(threads_claim_each_run_once),
-        STORE_TEST(processes_claim_each_run_once),
-        STORE_TEST(processes_make_one_store_together),
-        STORE_TEST(both_halves_work_at_once),
+        STORE_TEST(threads_claim_each_run_once),           STORE_TEST(processes_claim_each_run_once),
+        STORE_TEST(processes_make_one_store_together),     STORE_TEST(both_halves_work_at_once),
         STORE_TEST(a_session_is_read_whole_or_not_at_all),
     };
 

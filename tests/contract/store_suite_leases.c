@@ -311,7 +311,8 @@ static void only_holders_of_this_node_are_asked_after(void **state)
     session_insert(fixture, &session);
     MUST(store_end_lost_leases(fixture->store, NODE, census_lives, &census, &error));
     claim_next(fixture, WORKER_A, T0, &session);
-    MUST(store_end_lost_leases(fixture->store, "22222222-2222-4222-8222-222222222222", census_lives, &census, &error));
+    MUST(store_end_lost_leases(fixture->store, "22222222-2222-4222-8222-222222222222", census_lives, &census,
+                               &error));
     assert_int_equal(census.asked_a + census.asked_b + census.asked_c + census.asked_others, 0);
 }
 

@@ -38,7 +38,8 @@ static void entry_visit(void *context, const struct session *session)
     entry->file_size = session->run.counters.file_size;
 }
 
-static struct list_page page_read(struct fixture *fixture, const struct list_query *query, struct entries *entries)
+static struct list_page page_read(struct fixture *fixture, const struct list_query *query,
+                                  struct entries *entries)
 {
     struct list_page page;
     struct error error;
@@ -98,7 +99,8 @@ static int by_end(const void *a, const void *b)
 static int by_name(const void *a, const void *b)
 {
     const struct entry *left = a, *right = b;
-    int order = strcmp(left->name[0] == '\0' ? left->id : left->name, right->name[0] == '\0' ? right->id : right->name);
+    int order = strcmp(left->name[0] == '\0' ? left->id : left->name,
+                       right->name[0] == '\0' ? right->id : right->name);
 
     return order != 0 ? order : by_acceptance(a, b);
 }
@@ -106,7 +108,8 @@ static int by_name(const void *a, const void *b)
 static int by_state(const void *a, const void *b)
 {
     const struct entry *left = a, *right = b;
-    int order = strcmp(names_of(&session_state_names, (int)left->state), names_of(&session_state_names, (int)right->state));
+    int order = strcmp(names_of(&session_state_names, (int)left->state),
+                       names_of(&session_state_names, (int)right->state));
 
     return order != 0 ? order : by_acceptance(a, b);
 }
@@ -195,13 +198,16 @@ static void entries_arrange(struct entries *entries, int (*compare_entries)(cons
     }
 }
 
-static void assert_same_order(const struct entries *got, const struct entries *expected, const struct list_query *query)
+static void assert_same_order(const struct entries *got, const struct entries *expected,
+                              const struct list_query *query)
 {
     assert_int_equal(got->count, expected->count);
     for (size_t i = 0; i < got->count; i++)
         if (strcmp(got->items[i].id, expected->items[i].id) != 0)
-            fail_msg("by %s%s%s in pages of %d: place %zu is wrong", query->sort_by == NULL ? "default" : query->sort_by,
-                     query->descending ? ", descending" : "", query->ended_only ? ", ended" : "", query->page_size, i);
+            fail_msg("by %s%s%s in pages of %d: place %zu is wrong",
+                     query->sort_by == NULL ? "default" : query->sort_by,
+                     query->descending ? ", descending" : "", query->ended_only ? ", ended" : "",
+                     query->page_size, i);
 }
 
 static void check_order(struct fixture *fixture, const struct entries *all, size_t order, bool descending,
@@ -277,11 +283,12 @@ static void the_newest_run_is_listed(void **state)
 
     session_reach(fixture, STATE_FINISHED, &session);
     MUST(store_restart_session(fixture->store, session.id, "bob", T0, &error));
-    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 2}, copy_visit, &got, &page, &error));
+    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 2}, copy_visit, &got, &page,
+                             &error));
     assert_int_equal(page.total, 1);
     assert_int_equal(got.run.number, 2);
-    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 2, .ended_only = true}, copy_visit, &got,
-                             &page, &error));
+    MUST(store_list_sessions(fixture->store, &(struct list_query){.page_size = 2, .ended_only = true},
+                             copy_visit, &got, &page, &error));
     assert_int_equal(page.total, 0);
 }
 

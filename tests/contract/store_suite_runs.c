@@ -236,7 +236,8 @@ static void flags_are_each_runs_own(void **state)
     MUST(store_report_progress(fixture->store, NULL, 0, T0, &error));
 }
 
-/* From every state to every state, by the worker that holds the run: the table of moves and the store agree. */
+/* From every state to every state, by the worker that holds the run: the table of moves and the store agree.
+ */
 static void check_move(struct fixture *fixture, enum session_state from, enum session_state to)
 {
     struct session before, after;

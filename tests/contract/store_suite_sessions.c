@@ -102,9 +102,9 @@ static void the_longest_strings_come_back(void **state)
 {
     static const struct {
         size_t offset, size;
-    } TEXTS[] = {{AT(request.node)},        {AT(request.node_ip)},       {AT(request.capvalue)},
-                 {AT(request.name)},        {AT(request.description)},   {AT(request.capexpression)},
-                 {AT(create_user)},         {AT(last_modified_user)}};
+    } TEXTS[] = {{AT(request.node)}, {AT(request.node_ip)},     {AT(request.capvalue)},
+                 {AT(request.name)}, {AT(request.description)}, {AT(request.capexpression)},
+                 {AT(create_user)},  {AT(last_modified_user)}};
     struct session session;
 
     session_make_full(&session);
@@ -179,7 +179,8 @@ static void an_id_is_taken_once(void **state)
 
 static void unknown_ids_are_not_found(void **state)
 {
-    static const char *const IDS[] = {"00000000-0000-4000-8000-000000000000", "", "'; DROP TABLE session; --"};
+    static const char *const IDS[] = {"00000000-0000-4000-8000-000000000000", "",
+                                      "'; DROP TABLE session; --"};
     struct fixture *fixture = *state;
     struct store *store = fixture->store;
     struct session known, got, before;
@@ -321,7 +322,8 @@ static void what_has_not_ended_is_neither_restarted_nor_deleted(void **state)
 
     for (size_t i = 0; i < COUNT(RUNNING); i++) {
         session_reach(fixture, RUNNING[i], &before);
-        MUST_FAIL(ERROR_SESSION_RUNNING, store_restart_session(fixture->store, before.id, "bob", T0 + 5, &error));
+        MUST_FAIL(ERROR_SESSION_RUNNING,
+                  store_restart_session(fixture->store, before.id, "bob", T0 + 5, &error));
         MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, &error));
         session_get(fixture, before.id, 0, &after);
         assert_memory_equal(&after, &before, sizeof after);

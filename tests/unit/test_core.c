@@ -29,7 +29,8 @@ static void error_set_fills_everything(void **state)
 
     (void)state;
     memset(&error, 0x5a, sizeof error);
-    assert_int_equal(error_set(&error, ERROR_NO_SUCH_NODE, "node", "no node %s of %d", "a", 3), STATUS_NOT_FOUND);
+    assert_int_equal(error_set(&error, ERROR_NO_SUCH_NODE, "node", "no node %s of %d", "a", 3),
+                     STATUS_NOT_FOUND);
     assert_int_equal(error.status, STATUS_NOT_FOUND);
     assert_int_equal(error.code, ERROR_NO_SUCH_NODE);
     assert_string_equal(error.field, "node");
@@ -53,7 +54,8 @@ static const struct {
     {"cut \xf0\x9f\x8c", "cut ???"},
     {"stray \x80\xbf, \xff and \xfe", "stray ??, ? and ?"},
     {"overlong \xc0\xaf \xe0\x80\xaf \xf0\x80\x80\xaf", "overlong ?? ??? ????"},
-    {"surrogate \xed\xa0\x80, too high \xf4\x90\x80\x80 \xf5\x80\x80\x80", "surrogate ???, too high ???? ????"},
+    {"surrogate \xed\xa0\x80, too high \xf4\x90\x80\x80 \xf5\x80\x80\x80",
+     "surrogate ???, too high ???? ????"},
     {"the last of each: \x7e \xdf\xbf \xed\x9f\xbf \xef\xbf\xbf \xf4\x8f\xbf\xbf",
      "the last of each: \x7e \xdf\xbf \xed\x9f\xbf \xef\xbf\xbf \xf4\x8f\xbf\xbf"},
 };
@@ -67,6 +69,8 @@ static void text_is_made_plain(void **state)
         strcpy(text, TEXTS[i].given);
         text_make_plain(text);
         assert_string_equal(text, TEXTS[i].plain);
+        assert_true(text_is_utf8(text));
+        assert_int_equal(text_is_utf8(TEXTS[i].given), strchr(text, '?') == NULL);
         assert_int_equal(error_set(&error, ERROR_BAD_VALUE, TEXTS[i].given, "%s", TEXTS[i].given),
                          STATUS_INVALID_ARGUMENT);
         assert_string_equal(error.message, TEXTS[i].plain);
@@ -101,19 +105,32 @@ static void every_code_has_its_status(void **state)
         enum error_code code;
         enum status status;
     } CODES[] = {
-        {ERROR_MALFORMED_JSON, STATUS_INVALID_ARGUMENT},     {ERROR_UNKNOWN_FIELD, STATUS_INVALID_ARGUMENT},
-        {ERROR_MISSING_FIELD, STATUS_INVALID_ARGUMENT},      {ERROR_WRONG_TYPE, STATUS_INVALID_ARGUMENT},
-        {ERROR_OUT_OF_RANGE, STATUS_INVALID_ARGUMENT},       {ERROR_BAD_VALUE, STATUS_INVALID_ARGUMENT},
-        {ERROR_NOT_BUILT, STATUS_INVALID_ARGUMENT},          {ERROR_BAD_EXPRESSION, STATUS_INVALID_ARGUMENT},
-        {ERROR_WRONG_POINT, STATUS_INVALID_ARGUMENT},        {ERROR_UNKNOWN_INTERFACE, STATUS_INVALID_ARGUMENT},
-        {ERROR_UNKNOWN_PARAMETER, STATUS_INVALID_ARGUMENT},  {ERROR_BAD_PARAMETER, STATUS_INVALID_ARGUMENT},
-        {ERROR_BAD_REQUEST, STATUS_INVALID_ARGUMENT},        {ERROR_NO_SUCH_SESSION, STATUS_NOT_FOUND},
-        {ERROR_NO_SUCH_NODE, STATUS_NOT_FOUND},              {ERROR_NO_SUCH_FILE, STATUS_NOT_FOUND},
-        {ERROR_NO_SUCH_PATH, STATUS_NOT_FOUND},              {ERROR_METHOD_NOT_ALLOWED, STATUS_INVALID_ARGUMENT},
-        {ERROR_SESSION_RUNNING, STATUS_FAILED_PRECONDITION}, {ERROR_BODY_TOO_LARGE, STATUS_INVALID_ARGUMENT},
-        {ERROR_MEDIA_TYPE, STATUS_INVALID_ARGUMENT},         {ERROR_RANGE, STATUS_INVALID_ARGUMENT},
-        {ERROR_STORE_BUSY, STATUS_UNAVAILABLE},              {ERROR_STORE_FULL, STATUS_RESOURCE_EXHAUSTED},
-        {ERROR_STORE_FAILED, STATUS_INTERNAL},               {ERROR_HOST, STATUS_INTERNAL},
+        {ERROR_MALFORMED_JSON, STATUS_INVALID_ARGUMENT},
+        {ERROR_UNKNOWN_FIELD, STATUS_INVALID_ARGUMENT},
+        {ERROR_MISSING_FIELD, STATUS_INVALID_ARGUMENT},
+        {ERROR_WRONG_TYPE, STATUS_INVALID_ARGUMENT},
+        {ERROR_OUT_OF_RANGE, STATUS_INVALID_ARGUMENT},
+        {ERROR_BAD_VALUE, STATUS_INVALID_ARGUMENT},
+        {ERROR_NOT_BUILT, STATUS_INVALID_ARGUMENT},
+        {ERROR_BAD_EXPRESSION, STATUS_INVALID_ARGUMENT},
+        {ERROR_WRONG_POINT, STATUS_INVALID_ARGUMENT},
+        {ERROR_UNKNOWN_INTERFACE, STATUS_INVALID_ARGUMENT},
+        {ERROR_UNKNOWN_PARAMETER, STATUS_INVALID_ARGUMENT},
+        {ERROR_BAD_PARAMETER, STATUS_INVALID_ARGUMENT},
+        {ERROR_BAD_REQUEST, STATUS_INVALID_ARGUMENT},
+        {ERROR_NO_SUCH_SESSION, STATUS_NOT_FOUND},
+        {ERROR_NO_SUCH_NODE, STATUS_NOT_FOUND},
+        {ERROR_NO_SUCH_FILE, STATUS_NOT_FOUND},
+        {ERROR_NO_SUCH_PATH, STATUS_NOT_FOUND},
+        {ERROR_METHOD_NOT_ALLOWED, STATUS_INVALID_ARGUMENT},
+        {ERROR_SESSION_RUNNING, STATUS_FAILED_PRECONDITION},
+        {ERROR_BODY_TOO_LARGE, STATUS_INVALID_ARGUMENT},
+        {ERROR_MEDIA_TYPE, STATUS_INVALID_ARGUMENT},
+        {ERROR_RANGE, STATUS_INVALID_ARGUMENT},
+        {ERROR_STORE_BUSY, STATUS_UNAVAILABLE},
+        {ERROR_STORE_FULL, STATUS_RESOURCE_EXHAUSTED},
+        {ERROR_STORE_FAILED, STATUS_INTERNAL},
+        {ERROR_HOST, STATUS_INTERNAL},
         {ERROR_INTERNAL, STATUS_INTERNAL},
     };
 
@@ -188,10 +205,10 @@ static void every_value_of_every_enumeration_has_a_name(void **state)
         const struct names *names;
         int last;
     } LISTS[] = {
-        {&cappoint_names, CAPPOINT_VIF},      {&capsource_names, CAPSOURCE_UI},
-        {&direction_names, DIRECTION_DUAL},   {&capmode_names, CAPMODE_STANDALONE},
-        {&capformat_names, CAPFORMAT_PCAP},   {&option_names, OPTION_IPPROTO6},
-        {&session_state_names, STATE_ERROR},  {&stop_reason_names, STOP_INTERNAL},
+        {&cappoint_names, CAPPOINT_VIF},     {&capsource_names, CAPSOURCE_UI},
+        {&direction_names, DIRECTION_DUAL},  {&capmode_names, CAPMODE_STANDALONE},
+        {&capformat_names, CAPFORMAT_PCAP},  {&option_names, OPTION_IPPROTO6},
+        {&session_state_names, STATE_ERROR}, {&stop_reason_names, STOP_INTERNAL},
     };
 
     (void)state;
@@ -213,9 +230,9 @@ static void the_nearest_name_is_found(void **state)
     const struct {
         const char *misspelt, *nearest;
     } TABLE[] = {
-        {"VNIC", "VNIC"},     {"vnic", "VNIC"}, {"VNCI", "VNIC"}, {"VMKNICS", "VMKNIC"}, {"VMNICC", "VMNIC"},
-        {"dual", "DUAL"},     {"DUEL", "DUAL"}, {"BOTH", NULL},   {"", NULL},            {"X", NULL},
-        {"SEGMENTPORT", NULL}, {long_word, NULL},
+        {"VNIC", "VNIC"},    {"vnic", "VNIC"}, {"VNCI", "VNIC"},      {"VMKNICS", "VMKNIC"},
+        {"VMNICC", "VMNIC"}, {"dual", "DUAL"}, {"DUEL", "DUAL"},      {"BOTH", NULL},
+        {"", NULL},          {"X", NULL},      {"SEGMENTPORT", NULL}, {long_word, NULL},
     };
 
     (void)state;
@@ -253,10 +270,20 @@ static void edit_distance_counts_edits(void **state)
         const char *a, *b;
         size_t distance;
     } TABLE[] = {
-        {"", "", 0},          {"a", "", 1},           {"abc", "abc", 0},       {"ABC", "abc", 0},
-        {"abc", "abd", 1},    {"abc", "ab", 1},       {"abc", "xabc", 1},      {"ab", "ba", 2},
-        {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"saturday", "sunday", 3}, {x64, "", 64},
-        {x64, x80, 0} /* no more than 64 count */, {"xy", x64, 63},
+        {"", "", 0},
+        {"a", "", 1},
+        {"abc", "abc", 0},
+        {"ABC", "abc", 0},
+        {"abc", "abd", 1},
+        {"abc", "ab", 1},
+        {"abc", "xabc", 1},
+        {"ab", "ba", 2},
+        {"kitten", "sitting", 3},
+        {"flaw", "lawn", 2},
+        {"saturday", "sunday", 3},
+        {x64, "", 64},
+        {x64, x80, 0} /* no more than 64 count */,
+        {"xy", x64, 63},
     };
 
     (void)state;
@@ -272,7 +299,7 @@ static void states_move_as_designed(void **state)
 {
     /* From each state, what it may become; in order of the enumeration, CREATED to ERROR. */
     static const char *const MOVES[] = {
-        [STATE_CREATED] = "-SS-E", [STATE_STARTED] = "--SFE", [STATE_STOPPED] = "C----",
+        [STATE_CREATED] = "-SS-E",  [STATE_STARTED] = "--SFE", [STATE_STOPPED] = "C----",
         [STATE_FINISHED] = "C----", [STATE_ERROR] = "C----",
     };
 
@@ -281,7 +308,8 @@ static void states_move_as_designed(void **state)
         for (int to = STATE_CREATED; to <= STATE_ERROR; to++)
             if (session_state_may_become((enum session_state)from, (enum session_state)to) !=
                 (MOVES[from][to - 1] != '-'))
-                fail_msg("%s to %s", names_of(&session_state_names, from), names_of(&session_state_names, to));
+                fail_msg("%s to %s", names_of(&session_state_names, from),
+                         names_of(&session_state_names, to));
 }
 
 static void three_states_have_ended(void **state)

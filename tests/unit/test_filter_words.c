@@ -9,6 +9,8 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/ether.h>
 #include <pcap/pcap.h>
@@ -19,7 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -113,35 +117,59 @@ static void assert_refused(const char *expression, const char *says)
     free(errors);
 }
 
+static const char *const GOOD[] = {
+    "tcp",
+    "  ip  and\ttcp\n",
+    "ip&&tcp||!udp",
+    "host 10.1.2.3 or 10.1.2.4",
+    "net 10.1.0.0/16 and not net 10.1.2",
+    "net 10.0.0.0 mask 255.0.0.0",
+    "ip6 host ::1 or fe80::aaaa:1 or 1:2:3:4:5:6:7:8 or ::ffff:10.1.2.3",
+    "net 2001:db8::/32",
+    "ether host 00:50:56:aa:bb:01 or ether dst 00-50-56-aa-bb-01",
+    "ether src 0050.56aa.bb01 or ether src 005056aabb01 or ether src 0.50.56.aa.bb.1",
+    "port 80 or 443 or 0x1bb",
+    "tcp portrange 6000-6008 and not udp portrange 1-2",
+    "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0 and not src and dst net 127",
+    "ip[0]&0xf!=5 and ip[6:2]&0x1fff=0",
+    "len - 4 > 60 or greater 100",
+    "icmp6[icmp6type] = icmp6-neighborsolicit",
+    "ether proto \\ip or ether proto \\arp or ether proto loopback",
+    "ether broadcast or multicast or ip6 multicast",
+    "vlan 5 and pppoes and ip proto 6",
+    "inbound or outbound or ifindex 3",
+    "llc rr or llc rnr or mpls 16 or geneve 7",
+    "isis or l1 or iso proto \\clnp",
+    "geneve or ip"};
+
+/* The kernel checks a filter in the same way for every kind of socket, and asks for no privilege. */
+static void assert_kernel_takes(const char *expression)
+{
+    struct packet_capture_request *request = calloc(1, sizeof *request);
+    pcap_t *pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN_MAX);
+    int file = socket(AF_UNIX, SOCK_DGRAM, 0);
+    struct bpf_program program;
+    struct error error;
+
+    assert_non_null(request);
+    snprintf(request->capexpression, sizeof request->capexpression, "%s", expression);
+    assert_int_equal(filter_compile(pcap, request, DIRECTION_OUTPUT, &program, &error), STATUS_OK);
+    struct sock_fprog filter = {(unsigned short)program.bf_len, (struct sock_filter *)program.bf_insns};
+    if (setsockopt(file, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+        fail_msg("%s: %s", expression, strerror(errno));
+    filter_free(&program);
+    close(file);
+    pcap_close(pcap);
+    free(request);
+}
+
 static void good_expressions(void **state)
 {
-    static const char *const GOOD[] = {
-        "tcp",
-        "  ip  and\ttcp\n",
-        "ip&&tcp||!udp",
-        "host 10.1.2.3 or 10.1.2.4",
-        "net 10.1.0.0/16 and not net 10.1.2",
-        "net 10.0.0.0 mask 255.0.0.0",
-        "ip6 host ::1 or fe80::aaaa:1 or 1:2:3:4:5:6:7:8 or ::ffff:10.1.2.3",
-        "net 2001:db8::/32",
-        "ether host 00:50:56:aa:bb:01 or ether dst 00-50-56-aa-bb-01",
-        "ether src 0050.56aa.bb01 or ether src 005056aabb01 or ether src 0.50.56.aa.bb.1",
-        "port 80 or 443 or 0x1bb",
-        "tcp portrange 6000-6008 and not udp portrange 1-2",
-        "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0 and not src and dst net 127",
-        "ip[0]&0xf!=5 and ip[6:2]&0x1fff=0",
-        "len - 4 > 60 or greater 100",
-        "icmp6[icmp6type] = icmp6-neighborsolicit",
-        "ether proto \\ip or ether proto \\arp or ether proto loopback",
-        "ether broadcast or multicast or ip6 multicast",
-        "vlan 5 and pppoes and ip proto 6",
-        "inbound or outbound or ifindex 3",
-        "llc rr or llc rnr or mpls 16 or geneve 7",
-        "isis or l1 or iso proto \\clnp"};
-
     (void)state;
-    for (size_t i = 0; i < COUNT(GOOD); i++)
+    for (size_t i = 0; i < COUNT(GOOD); i++) {
         assert_valid(GOOD[i], DLT_EN10MB);
+        assert_kernel_takes(GOOD[i]);
+    }
     assert_valid("type mgt subtype probe-req or dir fromds or wlan addr1 0:1:2:3:4:5", DLT_IEEE802_11_RADIO);
     assert_int_equal(lookups, 0);
 }

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 from harness import sandbox
 from harness.client import Client, MANAGER
@@ -58,7 +59,8 @@ class Program:
 
     def stop(self):
         """SIGTERM; the exit status must say that all went well."""
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         assert self.wait_exit() == 0, f"exit status {self.process.returncode}: {self.text_since_launch()}"
 
 
@@ -101,6 +103,16 @@ class Daemon(Program):
     def expect_log(self, *patterns):
         """Warnings and errors that this test causes on purpose."""
         self.expected += patterns
+
+    def stop(self, nudge=True):
+        """civetweb notices a stop when it looks at its sockets, every 2 s or when something happens there: connecting
+        and disconnecting saves the suite minutes."""
+        self.process.send_signal(signal.SIGTERM)
+        if nudge:
+            self.client.http.close()
+        while nudge and self.process.poll() is None and self.answers():
+            time.sleep(0.02)
+        super().stop()
 
     # ---- its processes ----
 
