@@ -45,7 +45,7 @@ static enum status space_check(const struct writer *writer, const struct batch *
 /* Runs without the mutex: the batch is the writer thread's until it is counted as written. */
 static void batch_write(struct writer *writer, struct batch *batch, bool failed)
 {
-    struct error error;
+    struct error error = {0};
     int64_t packets = batch->packets;
     enum status status = STATUS_OK;
 
