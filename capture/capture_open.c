@@ -121,15 +121,11 @@ static void open_writer(struct capture *capture)
 static void check_space(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
-    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes), free_bytes, total_bytes;
+    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
-    if (!data_dir_space(directory, &free_bytes, &total_bytes) || free_bytes >= reserve)
-        return;
-    error_set(&error, ERROR_STORE_FULL, NULL,
-              "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
-              (unsigned long long)(free_bytes / 1000000), (unsigned long long)(reserve / 1000000));
-    capture_end_with_error(capture, STOP_DISK_LOW, &error);
+    if (writer_check_space(directory, reserve, 0, &error) != STATUS_OK)
+        capture_end_with_error(capture, STOP_DISK_LOW, &error);
 }
 
 static void start_clock(struct capture *capture)

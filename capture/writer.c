@@ -29,19 +29,6 @@ static struct batch *batch_current(const struct writer *writer)
     return (struct batch *)&writer->batches[writer->filled % BATCH_COUNT];
 }
 
-static enum status space_check(const struct writer *writer, const struct batch *batch, struct error *error)
-{
-    uint64_t free_bytes, total_bytes;
-
-    if (data_dir_space(writer->path, &free_bytes, &total_bytes) &&
-        free_bytes < writer->reserve_bytes + batch->used)
-        return error_set(error, ERROR_STORE_FULL, NULL,
-                         "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
-                         (unsigned long long)(free_bytes / 1000000),
-                         (unsigned long long)(writer->reserve_bytes / 1000000));
-    return STATUS_OK;
-}
-
 /* Runs without the mutex: the batch is the writer thread's until it is counted as written. */
 static void batch_write(struct writer *writer, struct batch *batch, bool failed)
 {
@@ -50,7 +37,7 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     enum status status = STATUS_OK;
 
     if (!failed)
-        status = space_check(writer, batch, &error);
+        status = writer_check_space(writer->path, writer->reserve_bytes, batch->used, &error);
     if (failed || status != STATUS_OK)
         batch->packets = batch->packet_bytes = 0, batch->used = 0;
     else
@@ -207,4 +194,17 @@ uint64_t writer_reserve(const char *path, uint64_t setting_bytes)
     if (!data_dir_space(path, &free_bytes, &total_bytes))
         return 0;
     return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
+}
+
+enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,
+                               struct error *error)
+{
+    uint64_t free_bytes, total_bytes;
+
+    if (!data_dir_space(path, &free_bytes, &total_bytes) || free_bytes >= reserve_bytes + wanted_bytes)
+        return STATUS_OK;
+    return error_set(error, ERROR_STORE_FULL, NULL,
+                     "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",
+                     (unsigned long long)(free_bytes / 1000000),
+                     (unsigned long long)(reserve_bytes / 1000000));
 }

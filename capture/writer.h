@@ -47,4 +47,8 @@ void writer_close(struct writer *writer, struct writer_totals *totals);
 /* The reserve that applies on a file system: the setting, but at most an eighth of its size. */
 uint64_t writer_reserve(const char *path, uint64_t setting_bytes);
 
+/* ERROR_STORE_FULL if fewer than reserve_bytes would stay free after wanted_bytes more. */
+MUST_USE enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,
+                                        struct error *error);
+
 #endif
