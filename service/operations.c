@@ -134,13 +134,13 @@ enum status op_delete_session(const struct context *context, const char *text, s
 
 /* ---- lists ---- */
 
-/* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and
- * the value. It is opaque to clients, and refused with another order than it was made for. */
 static const char *sort_of(const struct list_request *request)
 {
     return request->sort_by == NULL ? "starttime" : request->sort_by; /* the same order to the store */
 }
 
+/* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and
+ * the value. It is opaque to clients, and refused with another order than it was made for. */
 static void cursor_make(const struct list_request *request, const struct list_page *page, char *out,
                         size_t size)
 {
@@ -277,7 +277,7 @@ static void file_name(const struct session *session, char *out, size_t size)
 
     for (; *from != '\0' && used + 1 < sizeof name; from++) {
         bool plain =
-            isalnum((unsigned char)*from) || *from == '-' || *from == '_' || (*from == '.' && used > 0);
+            isalnum((unsigned char)*from) || *from == '_' || ((*from == '.' || *from == '-') && used > 0);
         name[used++] = plain && (unsigned char)*from < 0x80 ? *from : '_';
     }
     name[used] = '\0';

@@ -6,6 +6,7 @@ pcap-filter expression that tcpdump captures with on the same interface at the s
 """
 import socket
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -125,7 +126,8 @@ def any_depth(expression):
 
 # name: (options, predicate, tcpdump expression or None)
 OPTION_CASES = {
-    "ETHTYPE IPv4": ([("ETHTYPE", "0x0800")], v4, any_depth("ether proto 0x800")),
+    # No reference: with the outer tag in the metadata, libpcap 1.10.3's code for this takes tagged ARP for IP.
+    "ETHTYPE IPv4": ([("ETHTYPE", "0x0800")], v4, None),
     "ETHTYPE IPv6": ([("ETHTYPE", "0x86dd")], v6, any_depth("ether proto 0x86dd")),
     "ETHTYPE IPv6 in upper case": ([("ETHTYPE", "0x86DD")], v6, None),
     "ETHTYPE ARP": ([("ETHTYPE", "0x806")], lambda f: f.ethertype == 0x806, any_depth("arp")),
@@ -149,7 +151,7 @@ OPTION_CASES = {
                   any_depth("ip net 10.1.0.0/16")),
     "IP prefix with host bits": ([("IP", "10.1.0.3/16")],
                                  lambda f: v4(f) and (inside(f.source, "10.1.") or inside(f.target, "10.1.")), None),
-    "IP any": ([("IP", "0.0.0.0/0")], v4, any_depth("ip")),
+    "IP any": ([("IP", "0.0.0.0/0")], v4, None),
     "SRCIP": ([("SRCIP", "10.0.0.1")], lambda f: f.source == "10.0.0.1", any_depth("ip src host 10.0.0.1")),
     "DSTIP": ([("DSTIP", "10.0.0.1")], lambda f: f.target == "10.0.0.1", any_depth("ip dst host 10.0.0.1")),
     "DSTIP prefix": ([("DSTIP", "10.0.0.0/24")], lambda f: inside(f.target, "10.0.0."), None),
@@ -219,11 +221,16 @@ class Run:
     def __init__(self, daemon, wire, direction, directory):
         self.client, self.wire, self.directory = daemon.client, wire, directory
         self.sender = wire.inward if direction == "received" else wire.outward
-        sessions = {name: self.open(options) for name, (options, _, _) in OPTION_CASES.items()}
-        sessions |= {name: self.open(options, expression) for name, (expression, options, _) in EXPRESSION_CASES.items()}
+        created = {name: self.create(options) for name, (options, _, _) in OPTION_CASES.items()}
+        created |= {name: self.create(options, text) for name, (text, options, _) in EXPRESSION_CASES.items()}
         references = {name: self.reference(name, text) for name, text in self.texts()}
+        for session in created.values():
+            self.client.wait_for(session, "STARTED")
+        for dump in references.values():
+            dump.wait_until_it_listens()
         self.sender.send_all(frame.data for frame in FRAMES)
-        self.files = {name: self.close(session) for name, session in sessions.items()}
+        with ThreadPoolExecutor(8) as several:
+            self.files = dict(zip(created, several.map(self.close, created.values())))
         self.references = {name: dump.stop(len(self.files[name])).data() for name, dump in references.items()}
 
     @staticmethod
@@ -231,9 +238,9 @@ class Run:
         yield from ((name, text) for name, (_, _, text) in OPTION_CASES.items() if text is not None)
         yield from ((name, text) for name, (text, options, _) in EXPRESSION_CASES.items() if not options)
 
-    def open(self, options, expression=None):
+    def create(self, options, expression=None):
         values = {"values": [{"name": name, "value": value} for name, value in options]}
-        return self.client.started(self.wire.near, capduration=120, options=values, capexpression=expression)
+        return self.client.create(self.wire.near, capduration=120, options=values, capexpression=expression)
 
     def reference(self, name, text):
         return Tcpdump(self.wire.near, self.directory / f"{name}.pcap", *([text] if text else []))
@@ -294,10 +301,19 @@ def test_options_as_tcpdump(passed, case):
 # ---- more on tags ----
 
 
+def vlan_interface(name, below, vlan):
+    try:
+        sandbox.ip(f"link add link {below} name {name} type vlan id {vlan}",
+                   f"link set {name} addrgenmode none arp off multicast off up")
+    except AssertionError as problem:
+        if "Unknown device type" in str(problem):
+            pytest.skip("this kernel has no VLAN interfaces")
+        raise
+
+
 def test_tags_in_metadata_on_the_way_out(client, wire):
     """A VLAN sub-interface hands its tag over as metadata."""
-    sandbox.ip(f"link add link {wire.near} name {wire.near}.7 type vlan id 7",
-               f"link set {wire.near}.7 addrgenmode none arp off multicast off up")
+    vlan_interface(f"{wire.near}.7", wire.near, 7)
     cases = {"VLAN": "7", "IP": "10.0.0.1", "PORT": "80", "ETHTYPE": "0x0800"}
     sessions = {name: client.started(wire.near, options={"values": [{"name": name, "value": value}]})
                 for name, value in cases.items()}

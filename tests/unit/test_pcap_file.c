@@ -1160,6 +1160,21 @@ static void reserve_is_an_eighth_at_most(void **state)
     assert_true(writer_reserve("/no/such/place", 5) == 0);
 }
 
+static void space_is_checked(void **state)
+{
+    uint64_t larger_than_any_disk = UINT64_C(1) << 60;
+    struct error error;
+
+    (void)state;
+    assert_int_equal(writer_check_space(directory, 0, 0, &error), STATUS_OK);
+    assert_int_equal(writer_check_space(directory, larger_than_any_disk, 0, &error),
+                     STATUS_RESOURCE_EXHAUSTED);
+    assert_int_equal(writer_check_space(directory, 0, larger_than_any_disk, &error),
+                     STATUS_RESOURCE_EXHAUSTED);
+    assert_int_equal(error.code, ERROR_STORE_FULL);
+    assert_int_equal(writer_check_space("/no/such/place", larger_than_any_disk, 0, &error), STATUS_OK);
+}
+
 /* Writer and file together, on a disk that fills up in the third batch. */
 static void writer_into_a_file(void **state)
 {
@@ -1224,6 +1239,7 @@ int main(void)
         WRITER_TEST(writer_goes_on_from_a_start),
         WRITER_TEST(writer_keeps_the_reserve),
         FILE_TEST(reserve_is_an_eighth_at_most),
+        FILE_TEST(space_is_checked),
         FILE_TEST(writer_into_a_file),
     };
 

@@ -343,6 +343,7 @@ static const struct {
     {"bytes=-", 10000, RANGE_WHOLE, 0, 0},
     {"bytes=5", 10000, RANGE_WHOLE, 0, 0},
     {"bytes=999-500", 10000, RANGE_WHOLE, 0, 0},
+    {"bytes=5-0", 10000, RANGE_WHOLE, 0, 0},
     {"bytes=--5", 10000, RANGE_WHOLE, 0, 0},
     {"bytes=-5-", 10000, RANGE_WHOLE, 0, 0},
     {"bytes=+1-2", 10000, RANGE_WHOLE, 0, 0},

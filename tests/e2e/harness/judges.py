@@ -76,6 +76,8 @@ class Tcpdump:
             ["tcpdump", "-n", "-Z", "root", "-i", interface, "-B", "16384", "--immediate-mode", "-U", "-w", str(path),
              *words],
             stderr=subprocess.PIPE, text=True)
+
+    def wait_until_it_listens(self):
         line = self.process.stderr.readline()
         assert "listening on" in line, line
 
