@@ -89,6 +89,7 @@ def take_pktcapd(place, load):
     with daemon(capture_cpus()) as service:
         session = service.post()[0]["sessionid"]
         service.wait_started(session)
+        service.client.close()  # idle for longer than the server keeps it
         taken = drive(place, service.worker(), load)
         ended = service.act(session, "terminate")
         taken.captured = count(ended["filelocation"])

@@ -175,7 +175,7 @@ static void tick(struct capture *capture)
 {
     int64_t now_ns = clock_monotonic_ns();
 
-    if (now_ns < capture->flush_ns)
+    if (now_ns < capture->flush_ns && now_ns < capture->look_ns)
         return;
     capture->flush_ns = now_ns + FLUSH_MS * NS_PER_MS;
     /* What is younger than a block's retirement may still be in the ring. */

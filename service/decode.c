@@ -304,7 +304,12 @@ static struct json_object *parse(const char *body, size_t length, struct errors 
     root = json_tokener_parse_ex(tokener, body, (int)length);
     enum json_tokener_error problem = json_tokener_get_error(tokener);
     size_t at = json_tokener_get_parse_end(tokener);
-    /* A number is only complete when something follows it. */
+    /* A bare number or word is only complete when something follows it. */
+    if (problem == json_tokener_continue) {
+        root = json_tokener_parse_ex(tokener, " ", 1);
+        problem = json_tokener_get_error(tokener);
+        at = length;
+    }
     if (problem == json_tokener_continue)
         errors_add(errors, ERROR_MALFORMED_JSON, NULL,
                    "the body is not JSON: it ends too early, after %zu bytes", length);

@@ -37,6 +37,7 @@ struct http_thread {
     struct answer answer;
     char body[BODY_MAX + 1];
     char query[QUERY_MAX];
+    char path[QUERY_MAX];
 };
 
 /* ---- answers ---- */
@@ -205,6 +206,19 @@ static void query_split(char *query, struct call *call)
         call->parameters[call->parameter_count++] = (struct parameter){fields[i].name, fields[i].value};
 }
 
+/* By ourselves: civetweb would cut the address off at a %00 and obey the rest, which a proxy in front read otherwise. */
+static const char *path_decode(const struct mg_request_info *info, struct http_thread *thread)
+{
+    const char *raw = info->local_uri_raw;
+    int length = mg_url_decode(raw, (int)strlen(raw), thread->path, (int)sizeof thread->path, 0);
+    const char *query = info->query_string == NULL ? "" : info->query_string;
+    bool bad_query = strlen(query) >= sizeof thread->query || strstr(query, "%00") != NULL;
+
+    if (length < 0 || bad_query || strlen(thread->path) != (size_t)length)
+        errors_add(&thread->call.errors, ERROR_BAD_REQUEST, NULL, "the address is too long, or holds a NUL character");
+    return thread->path;
+}
+
 static void store_need(const struct service *service, struct http_thread *thread)
 {
     char path[DATA_PATH_SIZE];
@@ -282,13 +296,13 @@ static int request_begin(struct mg_connection *connection)
     thread->call = (struct call){
         .context = &thread->context,
         .method = info->request_method,
-        .path = info->local_uri_raw,
         .content_type = mg_get_header(connection, "Content-Type"),
         .body = thread->body,
         .body_length = (size_t)length,
     };
     thread->answer = (struct answer){0};
     snprintf(thread->query, sizeof thread->query, "%s", info->query_string == NULL ? "" : info->query_string);
+    thread->call.path = path_decode(info, thread);
     store_need(server->service, thread);
     query_split(thread->query, &thread->call);
     call_answer(connection, thread);
@@ -370,7 +384,7 @@ enum status http_open(const struct service *service, struct http_server **out, s
         "listen_backlog", "1024",
         "access_control_allow_methods", "",
         "enable_auth_domain_check", "no",
-        "decode_url", "yes",
+        "decode_url", "no",
         NULL,
     };
     /* clang-format on */

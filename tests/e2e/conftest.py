@@ -49,13 +49,24 @@ def maker(make, finish):
 
 
 @pytest.fixture
-def make_daemon(tmp_path):
-    """make_daemon(flags..., data=, wrapper=, ...): a Daemon, not started yet; checked and ended after the test."""
+def make_wire():
+    yield from maker(Wire, Wire.remove)
+
+
+@pytest.fixture(scope="module")
+def make_shared_wire():
+    yield from maker(Wire, Wire.remove)
+
+
+@pytest.fixture
+def make_daemon(tmp_path, make_wire):
+    """make_daemon(flags..., data=, wrapper=, ...): a Daemon, not started yet; checked and ended after the test, before
+    the wires go."""
     yield from maker(fresh_daemon(tmp_path), Daemon.finish)
 
 
 @pytest.fixture(scope="module")
-def make_shared_daemon(tmp_path_factory):
+def make_shared_daemon(tmp_path_factory, make_shared_wire):
     yield from maker(fresh_daemon(tmp_path_factory.mktemp("shared")), Daemon.finish)
 
 
@@ -83,16 +94,6 @@ def shared_daemon(make_shared_daemon):
 @pytest.fixture
 def client(shared_daemon):
     return shared_daemon.client
-
-
-@pytest.fixture
-def make_wire():
-    yield from maker(Wire, Wire.remove)
-
-
-@pytest.fixture(scope="module")
-def make_shared_wire():
-    yield from maker(Wire, Wire.remove)
 
 
 @pytest.fixture

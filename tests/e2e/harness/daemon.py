@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from harness import sandbox
-from harness.client import Client, MANAGER
+from harness.client import Client, MANAGER, POLICY
 from harness.wait import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -73,23 +73,28 @@ class Daemon(Program):
         self.expected = []
         words = [*wrapper, self.build / "pktcapd", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.data, *flags]
         super().__init__(words, directory / "log", environment)
-        self.client = Client(self.port)
+        self.clients = []
+        self.client = self.new_client()
 
     def start(self):
         """Returns when the API listens and the worker is ready."""
         self.launch()
         self.port = int(self.wait_for_log(LISTENING)[2])
-        self.client = Client(self.port, self.client.prefix)
+        self.client = self.new_client()
         if not any("--worker=external" in word for word in self.words):
             self.wait_for_log(r"worker [0-9a-f-]{36} ready")
         return self
 
+    def new_client(self, prefix=MANAGER):
+        self.clients.append(Client(self.port, prefix))
+        return self.clients[-1]
+
     def policy(self):
-        return Client(self.port, "/policy" + MANAGER.replace("/v1/", "/v1/infra/"))
+        return self.new_client(POLICY)
 
     def fresh_client(self):
         """For after a kill: the old connections are dead."""
-        self.client = Client(self.port, self.client.prefix)
+        self.client = self.new_client()
         wait_until(self.answers, 10, "the API")
         return self.client
 
@@ -108,8 +113,8 @@ class Daemon(Program):
         """civetweb notices a stop when it looks at its sockets, every 2 s or when something happens there: connecting
         and disconnecting saves the suite minutes."""
         self.process.send_signal(signal.SIGTERM)
-        if nudge:
-            self.client.http.close()
+        for client in self.clients if nudge else ():
+            client.http.close()
         while nudge and self.process.poll() is None and self.answers():
             time.sleep(0.02)
         super().stop()
