@@ -11,19 +11,21 @@ static int64_t deadline_ms(const struct capture *capture)
     return capture->run.started_ms + capture->plan.session.limits.duration_s * MS_PER_S;
 }
 
-/* Says in errormsg from when to when nothing was captured. */
-static void gap_note(struct capture *capture, int64_t last_packet_ms)
+/* Says in errormsg from when to when nothing was captured: until now, as the tap opens a moment after the
+ * worker. */
+static void note_gap(struct capture *capture)
 {
     char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], text[128];
-    int64_t from_ms = capture->plan.lease.reported_ms, to_ms = clock_now_ms();
+    int64_t to_ms = clock_now_ms();
 
-    if (from_ms < last_packet_ms)
-        from_ms = last_packet_ms;
+    if (capture->blind_from_ms == 0)
+        return;
     if (to_ms > deadline_ms(capture))
         to_ms = deadline_ms(capture);
     snprintf(text, sizeof text, "not captured from %s to %s: no worker was running",
-             clock_text(from_ms, from), clock_text(to_ms, to));
+             clock_text(capture->blind_from_ms, from), clock_text(to_ms, to));
     capture_note(capture, text);
+    capture->blind_from_ms = 0;
 }
 
 /* Takes over what an earlier worker left: its file, its counters and the rest of the limits. */
@@ -49,7 +51,9 @@ static void take_over(struct capture *capture)
         capture_end(capture, STATE_FINISHED, STOP_PACKET_COUNT);
         return;
     }
-    gap_note(capture, tally.last_ns / NS_PER_MS);
+    capture->blind_from_ms = capture->plan.lease.reported_ms;
+    if (capture->blind_from_ms < tally.last_ns / NS_PER_MS)
+        capture->blind_from_ms = tally.last_ns / NS_PER_MS;
     if (clock_now_ms() >= deadline_ms(capture)) {
         capture_end(capture, STATE_ERROR, STOP_WORKER_LOST);
         capture->run.ended_ms = deadline_ms(capture);
@@ -142,8 +146,8 @@ static void start_clock(struct capture *capture)
 
 void capture_open(struct capture *capture)
 {
-    static void (*const STEPS[])(struct capture *) = {check_space, open_tap, open_file, open_writer,
-                                                      start_clock};
+    static void (*const STEPS[])(struct capture *) = {check_space, open_tap,    note_gap,
+                                                      open_file,   open_writer, start_clock};
 
     capture->dropped_before = capture->run.counters.packets_dropped;
     capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
@@ -151,4 +155,5 @@ void capture_open(struct capture *capture)
         take_over(capture);
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !capture_has_ended(capture); i++)
         STEPS[i](capture);
+    note_gap(capture); /* where it came to no tap */
 }

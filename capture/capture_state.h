@@ -36,6 +36,8 @@ struct capture {
     int64_t dropped_before;                 /* by earlier workers of this run */
     uint64_t interface_dropped_start, interface_dropped;
     int64_t interface_dropped_before;
+    int64_t blind_from_ms; /* since then no worker captured; 0: told already, or never */
+    int64_t frozen_ms;     /* when the tap took its last packet in; 0: it still takes */
 };
 
 /* Does what has to be done before the first packet: takes an earlier worker's file over, opens tap, file and

@@ -135,11 +135,11 @@ static void batch_hand_over(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-void writer_append(struct writer *writer, const struct packet *packet)
+void writer_append(struct writer *writer, const struct packet *packet, size_t size)
 {
     struct batch *batch = batch_current(writer);
 
-    if (batch->used + writer->sink.ops->packet_size(packet->captured) > batch->size) {
+    if (batch->used + size > batch->size) {
         /* All packets so far are in: the batch speaks up to its last one. */
         batch->filled_ms = packet->timestamp_ns / 1000000;
         batch_hand_over(writer);

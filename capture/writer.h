@@ -30,8 +30,8 @@ MUST_USE enum status writer_open(struct sink sink, const char *path, uint64_t re
 /* Bytes that a packet takes in the sink. */
 size_t writer_packet_size(const struct writer *writer, uint32_t captured);
 
-/* Appends one packet; may wait for the disk. */
-void writer_append(struct writer *writer, const struct packet *packet);
+/* Appends one packet of this writer_packet_size(); may wait for the disk. */
+void writer_append(struct writer *writer, const struct packet *packet, size_t size);
 
 /* Hands over what has been appended so far. now_ms: everything that arrived before it has been appended. */
 void writer_flush(struct writer *writer, int64_t now_ms);

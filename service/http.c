@@ -206,7 +206,8 @@ static void query_split(char *query, struct call *call)
         call->parameters[call->parameter_count++] = (struct parameter){fields[i].name, fields[i].value};
 }
 
-/* By ourselves: civetweb would cut the address off at a %00 and obey the rest, which a proxy in front read otherwise. */
+/* By ourselves: civetweb would cut the address off at a %00 and obey the rest, which a proxy in front read
+ * otherwise. */
 static const char *path_decode(const struct mg_request_info *info, struct http_thread *thread)
 {
     const char *raw = info->local_uri_raw;
@@ -215,7 +216,8 @@ static const char *path_decode(const struct mg_request_info *info, struct http_t
     bool bad_query = strlen(query) >= sizeof thread->query || strstr(query, "%00") != NULL;
 
     if (length < 0 || bad_query || strlen(thread->path) != (size_t)length)
-        errors_add(&thread->call.errors, ERROR_BAD_REQUEST, NULL, "the address is too long, or holds a NUL character");
+        errors_add(&thread->call.errors, ERROR_BAD_REQUEST, NULL,
+                   "the address is too long, or holds a NUL character");
     return thread->path;
 }
 

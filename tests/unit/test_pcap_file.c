@@ -883,7 +883,7 @@ static void append_some(struct writer *writer, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         struct packet packet = packet_make(i, nth_size(i));
-        writer_append(writer, &packet);
+        writer_append(writer, &packet, writer_packet_size(writer, packet.captured));
     }
 }
 
@@ -971,7 +971,7 @@ static void writer_fills_batches_to_the_byte(void **state)
 
     (void)state;
     for (int i = 0; i < 8; i++)
-        writer_append(writer, &quarter);
+        writer_append(writer, &quarter, writer_packet_size(writer, quarter.captured));
     writer_close(writer, &totals);
     assert_int_equal(totals.packets, 8);
     assert_int_equal(memory.writes, 2);

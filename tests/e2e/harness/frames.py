@@ -41,6 +41,7 @@ class Background:
     def __init__(self, sender, rate=1000, size=64, limit=60):
         self.sender, self.rate, self.size, self.limit = sender, rate, size, limit
         self.sent = 0
+        self.times = []  # number: when it was sent, epoch ns
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.work, daemon=True)
 
@@ -52,6 +53,7 @@ class Background:
                 return
             due = int(passed * self.rate) - self.sent
             for frame in numbers(min(due, 1000), self.sent, self.size):
+                self.times.append(time.time_ns())
                 self.sender.send(frame)
                 self.sent += 1
             time.sleep(0.001)

@@ -1,0 +1,49 @@
+"""HTTP by hand, for what no client library would send."""
+import socket
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+        self.status_code, self.content = status, body  # as check_answer() reads a response
+
+
+class RawHttp:
+    """One connection: send bytes, read answers one by one."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, *lines, body=b""):
+        """The head's lines, then the body as it stands."""
+        self.socket.sendall("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body)
+
+    def ask(self, *lines, body=b"", head=False):
+        self.send(*lines, body=body)
+        return self.answer(head)
+
+    def answer(self, head=False):
+        status = int(self.file.readline().split()[1])
+        headers = dict(iter(self.header, None))
+        length = 0 if head or status == 100 else int(headers["Content-Length"])
+        return Answer(status, headers, self.file.read(length))
+
+    def header(self):
+        line = self.file.readline().decode().strip()
+        return tuple(line.split(": ", 1)) if line else None
+
+    def is_closed(self):
+        """Waits for the server's close; False if it sends or keeps the connection."""
+        self.socket.settimeout(3)
+        try:
+            return self.file.read(1) == b""
+        except (TimeoutError, ConnectionResetError):
+            return False
