@@ -6,6 +6,7 @@ import pytest
 from harness import sandbox
 from harness.frames import number_of, numbers
 from harness.judges import Pcap, capinfos_count, tshark_count
+from harness.wait import wait_until
 
 
 def check_numbers(pcap, sent):
@@ -83,9 +84,12 @@ def test_capamount_is_exact_with_drops(tight_daemon, wire):
     session = client.started(wire.near, capamount=12000)
     worker = tight_daemon.pid("worker")
     for part in range(4):
+        before = client.get(session)["runtime"]["packets_captured"]
         sandbox.kill(worker, signal.SIGSTOP)
         wire.inward.send_all(numbers(12000, first=part * 12000))
         sandbox.kill(worker, signal.SIGCONT)
+        wait_until(lambda: client.get(session)["runtime"]["packets_captured"] > before
+                   or client.get(session)["sessionstatus"] != "STARTED", what="packets of this part in the file")
     session = client.wait_end(session)
     assert session["stop_reason"] == "PACKET_COUNT"
     pcap = check_file(session)
