@@ -14,6 +14,7 @@
 enum {
     FLUSH_MS = 250, /* a growing file is this fresh */
     LOOK_MS = 1000, /* how often the interface is looked at, traffic or not */
+    COUNT_MS = 20,  /* what the disk gets before the counters ask it again */
     NAP_MOST_MS = 16,
 };
 
@@ -173,18 +174,29 @@ static void check_limits(struct capture *capture)
     }
 }
 
-static void tick(struct capture *capture)
+static void flush(struct capture *capture, int64_t now_ns)
 {
-    int64_t now_ns = clock_monotonic_ns();
-
-    if (now_ns < capture->flush_ns && now_ns < capture->look_ns)
-        return;
     capture->flush_ns = now_ns + FLUSH_MS * NS_PER_MS;
     /* What is younger than a block's retirement may still be in the ring. */
     writer_flush(capture->writer, clock_now_ms() - TAP_RETIRE_MS);
+    capture->handed_over = capture->packets;
+}
+
+static void tick(struct capture *capture)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    bool due = now_ns >= capture->flush_ns || now_ns >= capture->look_ns;
+
+    if (!due && (capture->count_ns == 0 || now_ns < capture->count_ns))
+        return;
+    if (due)
+        flush(capture, now_ns);
     if (now_ns >= capture->look_ns)
         look_at_interface(capture);
     capture_count(capture);
+    /* The writer is still at it: on an interface that fell silent nothing else would bring the rest. */
+    bool behind = capture->totals.packets + capture->totals.lost_packets < capture->handed_over;
+    capture->count_ns = behind ? now_ns + COUNT_MS * NS_PER_MS : 0;
     check_writer(capture);
     report_publish(capture, CAPTURE_RUNNING);
 }
@@ -206,6 +218,8 @@ static int64_t time_to_wake_ns(const struct capture *capture)
         next_ns = capture->look_ns;
     if (writer_has_pending(capture->writer) && capture->flush_ns < next_ns)
         next_ns = capture->flush_ns;
+    if (capture->count_ns != 0 && capture->count_ns < next_ns)
+        next_ns = capture->count_ns;
     next_ns -= clock_monotonic_ns();
     return next_ns < 0 ? 0 : next_ns;
 }

@@ -31,8 +31,10 @@ struct capture {
     struct writer_totals totals;
     struct run run;
     int64_t packets, size, size_limit;      /* as encoded: ahead of totals */
+    int64_t handed_over;                    /* packets, to the writer, by the last flush */
     enum stop_reason limit_reached;         /* no more packets are taken */
     int64_t deadline_ns, flush_ns, look_ns; /* monotonic */
+    int64_t count_ns;                       /* monotonic; 0: the counters have caught up */
     int64_t dropped_before;                 /* by earlier workers of this run */
     uint64_t interface_dropped_start, interface_dropped;
     int64_t interface_dropped_before;

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from harness import sandbox
 from harness.client import parse
-from harness.frames import number_of, numbers
+from harness.frames import Background, number_of, numbers
 from harness.judges import Pcap, capinfos_count, tshark_count
 from harness.wait import SLOW, now_ms, wait_until
 
@@ -148,8 +149,6 @@ POINTS = {
 @pytest.fixture(scope="module")
 def rich_wire(make_shared_wire):
     """Its near end has an alias and an address."""
-    from harness import sandbox
-
     wire = make_shared_wire()
     sandbox.ip(f"link set {wire.near} alias 11111111-2222-3333-4444-555555555555",
                f"addr add 10.9.8.7/24 dev {wire.near}")
@@ -168,8 +167,6 @@ def test_capture_points(client, rich_wire, way):
 
 def test_filesize_and_counters_move_while_it_runs(client, wire):
     """At least once a second; here with one packet every 50 ms for three seconds."""
-    from harness.frames import Background
-
     session = client.started(wire.near, capduration=30)
     seen = []
     with Background(wire.inward, rate=20):
@@ -182,6 +179,14 @@ def test_filesize_and_counters_move_while_it_runs(client, wire):
     moves = [seen[0][0]] + [b[0] for a, b in zip(seen, seen[1:]) if b[1:] > a[1:]] + [seen[-1][0]]
     assert max(b - a for a, b in zip(moves, moves[1:])) <= 1.0 * SLOW
     assert all(size == 24 + packets * (16 + 64) for _, size, packets in seen)
+
+
+def test_a_burst_before_silence_is_counted_within_a_second(client, wire):
+    session = client.started(wire.near, capduration=60)
+    for turn in range(1, 4):
+        wire.inward.send_all(numbers(100))
+        wait_until(lambda: client.get(session)["runtime"]["packets_captured"] == 100 * turn, 1, "the burst in the row")
+    client.terminate(session)
 
 
 def test_integers_are_written_plainly(client, wire):
