@@ -115,7 +115,8 @@ bool doorbell_worker_lives(const struct data_dir *directory, const char *worker)
 
     if (fd < 0)
         return errno != ENOENT;
-    bool lives = flock(fd, LOCK_EX | LOCK_NB) != 0;
+    /* Shared, so that two who ask at once do not take each other for the worker. */
+    bool lives = flock(fd, LOCK_SH | LOCK_NB) != 0;
     close(fd);
     return lives;
 }

@@ -173,8 +173,17 @@ class Daemon(Program):
 
 
 def alive(pid):
+    """Whether any thread of it still runs: a killed process holds its locks until its last thread is gone."""
     try:
-        return sandbox.status_of(pid)["State"][0] not in "ZX"
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    return any(thread_alive(pid, thread) for thread in threads)
+
+
+def thread_alive(pid, thread):
+    try:
+        return sandbox.status_of(f"{pid}/task/{thread}")["State"][0] not in "ZX"
     except (OSError, KeyError):
         return False
 
