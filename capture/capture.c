@@ -16,6 +16,7 @@ enum {
     LOOK_MS = 1000, /* how often the interface is looked at, traffic or not */
     COUNT_MS = 20,  /* what the disk gets before the counters ask it again */
     NAP_MOST_MS = 16,
+    READ_MOST = WRITER_BATCH_SIZE, /* bytes, of one read */
 };
 
 static void notify(const struct capture *capture)
@@ -40,9 +41,11 @@ void capture_count(struct capture *capture)
         return;
     tap_read_statistics(capture->tap, &statistics);
     counters->packets_dropped = capture->dropped_before + statistics.dropped + capture->totals.lost_packets;
-    counters->packets_dropped_interface =
-        capture->interface_dropped_before +
-        (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
+    /* A driver may start its counters anew. */
+    if (capture->interface_dropped >= capture->interface_dropped_start)
+        counters->packets_dropped_interface =
+            capture->interface_dropped_before +
+            (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
 }
 
 static void report_publish(struct capture *capture, enum capture_phase phase)
@@ -64,18 +67,35 @@ void capture_end(struct capture *capture, enum session_state state, enum stop_re
     capture->run.ended_ms = clock_now_ms();
 }
 
+/* When the sentences become too many, the first and the newest are kept. */
 void capture_note(struct capture *capture, const char *text)
 {
-    size_t used = strlen(capture->run.errormsg);
+    static const char BETWEEN[] = "; ", CUT[] = "; more was left out; ";
+    char *message = capture->run.errormsg;
+    const char *join = message[0] == '\0' ? "" : BETWEEN;
 
-    snprintf(capture->run.errormsg + used, sizeof capture->run.errormsg - used, "%s%s", used == 0 ? "" : "; ",
-             text);
+    if (strlen(message) + strlen(CUT) + strlen(text) >= sizeof capture->run.errormsg) {
+        size_t first = strcspn(message, ";");
+        message[first < sizeof capture->run.errormsg / 3 ? first : 0] = '\0';
+        join = CUT;
+    }
+    size_t used = strlen(message);
+    snprintf(message + used, sizeof capture->run.errormsg - used, "%s%s", join, text);
+    text_make_plain(message);
 }
 
 void capture_end_with_error(struct capture *capture, enum stop_reason reason, const struct error *error)
 {
     capture_note(capture, error->message);
     capture_end(capture, STATE_ERROR, reason);
+}
+
+void capture_hold_back(struct capture *capture, const struct error *error)
+{
+    log_info("session %s waits: %s", capture->plan.session.id, error->message);
+    pthread_mutex_lock(&capture->mutex);
+    capture->report.suspended = capture->report.held_back = true;
+    pthread_mutex_unlock(&capture->mutex);
 }
 
 bool capture_has_ended(const struct capture *capture)
@@ -92,6 +112,8 @@ static bool take_packet(void *context, const struct packet *packet)
 
     if (capture->limit_reached != 0)
         return false;
+    if (capture->cutoff_ns != 0 && packet->timestamp_ns > capture->cutoff_ns)
+        return true;
     int64_t size = (int64_t)writer_packet_size(capture->writer, packet->captured);
     if (capture->size + size > capture->size_limit) {
         capture->limit_reached = STOP_FILE_SIZE;
@@ -99,9 +121,20 @@ static bool take_packet(void *context, const struct packet *packet)
     }
     writer_append(capture->writer, packet, (size_t)size);
     capture->size += size;
+    capture->read_bytes += size;
     if (++capture->packets == limit)
         capture->limit_reached = STOP_PACKET_COUNT;
-    return capture->limit_reached == 0;
+    return capture->limit_reached == 0 && capture->read_bytes < READ_MOST;
+}
+
+/* One read takes no more than the disk does at a time, so that a slow one does not hold up stop and deadline.
+ * *more says that packets are waiting. */
+static int read_packets(struct capture *capture, bool *more)
+{
+    capture->read_bytes = 0;
+    int got = tap_read(capture->tap, take_packet, capture);
+    *more = got == TAP_PACKETS_A_READ || capture->read_bytes >= READ_MOST;
+    return got;
 }
 
 /* Reads what the kernel took in before the stop; a block that is not full comes when it retires. */
@@ -110,11 +143,12 @@ static void drain(struct capture *capture)
     int64_t give_up_ns = clock_monotonic_ns() + 3 * TAP_RETIRE_MS * NS_PER_MS;
     struct tap_statistics statistics;
     struct pollfd ready = {.fd = tap_fd(capture->tap), .events = POLLIN};
+    bool more;
 
     capture->frozen_ms = clock_now_ms();
     tap_freeze(capture->tap);
     for (;;) {
-        int got = tap_read(capture->tap, take_packet, capture);
+        int got = read_packets(capture, &more);
         tap_read_statistics(capture->tap, &statistics);
         if (capture->limit_reached != 0 || statistics.waiting <= 0)
             return;
@@ -131,7 +165,7 @@ static void look_at_interface(struct capture *capture)
     enum point_presence presence = point_look(capture->point.index, &capture->interface_dropped);
 
     capture->look_ns = clock_monotonic_ns() + LOOK_MS * NS_PER_MS;
-    if (presence == POINT_UP)
+    if (presence == POINT_UP || presence == POINT_UNKNOWN)
         return;
     drain(capture);
     error_set(&error, ERROR_HOST, NULL, "interface %s %s during the capture", capture->point.name,
@@ -170,6 +204,7 @@ static void check_limits(struct capture *capture)
         capture_end(capture, STATE_FINISHED, capture->limit_reached);
     } else if (clock_monotonic_ns() >= capture->deadline_ns) {
         capture_end(capture, STATE_FINISHED, STOP_DURATION);
+        capture->cutoff_ns = clock_now_ns() - (clock_monotonic_ns() - capture->deadline_ns);
         drain(capture);
     }
 }
@@ -242,13 +277,13 @@ static void run(struct capture *capture)
 {
     struct pollfd ready[] = {{.fd = tap_fd(capture->tap), .events = POLLIN},
                              {.fd = capture->order_fd, .events = POLLIN}};
+    bool more = false;
     int got = 0;
 
     while (!capture_has_ended(capture)) {
-        /* A full read means that there is more. */
-        if (got < TAP_PACKETS_A_READ)
+        if (!more)
             wait_for_work(capture, got > 0, ready);
-        got = tap_read(capture->tap, take_packet, capture);
+        got = read_packets(capture, &more);
         check_limits(capture);
         if (!capture_has_ended(capture))
             obey(capture);
@@ -275,6 +310,7 @@ static void close_tap(struct capture *capture)
 {
     struct tap_statistics statistics;
 
+    (void)point_look(capture->point.index, &capture->interface_dropped);
     capture_count(capture);
     tap_read_statistics(capture->tap, &statistics);
     /* Without a disk to write to, what the kernel had taken in is lost as well. */
@@ -314,7 +350,7 @@ static void *capture_thread(void *argument)
 enum status capture_start(const struct capture_plan *plan, struct capture **out, struct error *error)
 {
     struct capture *capture = calloc(1, sizeof *capture);
-    char name[96];
+    int failed;
 
     if (capture == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
@@ -324,10 +360,9 @@ enum status capture_start(const struct capture_plan *plan, struct capture **out,
     capture->report.reported_ms = plan->lease.reported_ms;
     capture->order_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&capture->mutex, NULL);
-    data_dir_capture_name(plan->session.id, capture->run.number, name, sizeof name);
-    data_dir_path(plan->directory, name, capture->path);
-    if (capture->order_fd < 0 || pthread_create(&capture->thread, NULL, capture_thread, capture) != 0) {
-        error_set(error, ERROR_INTERNAL, NULL, "cannot start a capture thread: %s", strerror(errno));
+    failed = capture->order_fd < 0 ? errno : pthread_create(&capture->thread, NULL, capture_thread, capture);
+    if (failed != 0) {
+        error_set(error, ERROR_INTERNAL, NULL, "cannot start a capture thread: %s", strerror(failed));
         if (capture->order_fd >= 0)
             close(capture->order_fd);
         pthread_mutex_destroy(&capture->mutex);

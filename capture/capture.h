@@ -34,6 +34,7 @@ enum capture_order {
 struct capture_report {
     enum capture_phase phase;
     bool suspended; /* ended by ORDER_SUSPEND or ORDER_ABANDON: run.state still says STARTED or CREATED */
+    bool held_back; /* suspended because it could not be opened now: to be tried again later */
     struct run run; /* with the counters of what is on disk */
     int64_t reported_ms; /* up to when the counters speak */
 };

@@ -4,6 +4,7 @@
 #include "core/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Wall-clock time at which the duration is over. */
 static int64_t deadline_ms(const struct capture *capture)
@@ -28,6 +29,20 @@ static void note_gap(struct capture *capture)
     capture->blind_from_ms = 0;
 }
 
+/* A power cut may have taken the file, as only its end is waited for: then the run goes on with a new one. A
+ * worker that is slow may still hold it: then the run waits for that, as long as it has time. */
+static void not_taken_over(struct capture *capture, const struct error *error)
+{
+    if (error->code == ERROR_NO_SUCH_FILE)
+        capture->blind_from_ms = capture->run.started_ms;
+    else if (error->code != ERROR_SESSION_RUNNING)
+        capture_end_with_error(capture, STOP_INTERNAL, error);
+    else if (clock_now_ms() < deadline_ms(capture))
+        capture_hold_back(capture, error);
+    else
+        capture_end_with_error(capture, STOP_WORKER_LOST, error);
+}
+
 /* Takes over what an earlier worker left: its file, its counters and the rest of the limits. */
 static void take_over(struct capture *capture)
 {
@@ -35,9 +50,9 @@ static void take_over(struct capture *capture)
     struct pcap_tally tally;
     struct error error;
 
+    data_dir_path(capture->plan.directory, capture->run.file, capture->path);
     if (pcap_file_reopen(capture->path, &capture->sink, &tally, &error) != STATUS_OK) {
-        capture_end_with_error(
-            capture, error.code == ERROR_SESSION_RUNNING ? STOP_WORKER_LOST : STOP_INTERNAL, &error);
+        not_taken_over(capture, &error);
         return;
     }
     capture->sink_open = true;
@@ -85,6 +100,7 @@ static void open_tap(struct capture *capture)
 
 static void open_file(struct capture *capture)
 {
+    char name[sizeof capture->run.file];
     struct error error;
 
     if (capture->sink_open) {
@@ -95,6 +111,9 @@ static void open_file(struct capture *capture)
         }
         return;
     }
+    data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->plan.lease.claim, name,
+                          sizeof name);
+    data_dir_path(capture->plan.directory, name, capture->path);
     if (pcap_file_create(capture->path, tap_linktype(capture->tap),
                          (uint32_t)capture->plan.session.limits.snaplen, &capture->sink,
                          &error) != STATUS_OK) {
@@ -104,8 +123,7 @@ static void open_file(struct capture *capture)
     }
     capture->sink_open = true;
     capture->totals.size = capture->size = capture->sink.size;
-    data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->run.file,
-                          sizeof capture->run.file);
+    memcpy(capture->run.file, name, sizeof name);
 }
 
 static void open_writer(struct capture *capture)
@@ -116,31 +134,34 @@ static void open_writer(struct capture *capture)
     capture->totals.flushed_ms = clock_now_ms();
     if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
                     &capture->totals, &capture->writer, &error) != STATUS_OK) {
-        capture_end_with_error(capture, STOP_INTERNAL, &error);
+        capture_hold_back(capture, &error);
         return;
     }
     capture->sink_open = false;
 }
 
+/* With less room than for one batch the capture would end with its first packets: better at once. */
 static void check_space(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
     uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
-    if (writer_check_space(directory, reserve, 0, &error) != STATUS_OK)
+    if (writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
         capture_end_with_error(capture, STOP_DISK_LOW, &error);
 }
 
 static void start_clock(struct capture *capture)
 {
-    int64_t now_ms = clock_now_ms();
+    int64_t now_ms = clock_now_ms(), most_ms = capture->plan.session.limits.duration_s * MS_PER_S;
 
     if (capture->run.state == STATE_CREATED) {
         capture->run.started_ms = now_ms;
         capture->run.state = STATE_STARTED;
     }
-    capture->deadline_ns = clock_monotonic_ns() + (deadline_ms(capture) - now_ms) * NS_PER_MS;
+    /* Never longer than asked for, even if the clock was set back since the start. */
+    int64_t left_ms = deadline_ms(capture) - now_ms < most_ms ? deadline_ms(capture) - now_ms : most_ms;
+    capture->deadline_ns = clock_monotonic_ns() + left_ms * NS_PER_MS;
     capture->size_limit = capture->plan.session.limits.file_size_mb * 1000000;
 }
 

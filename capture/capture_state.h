@@ -30,6 +30,8 @@ struct capture {
     struct writer *writer;
     struct writer_totals totals;
     struct run run;
+    int64_t cutoff_ns;                      /* epoch: packets after it came after the deadline; 0: none yet */
+    int64_t read_bytes;                     /* encoded in the read under way */
     int64_t packets, size, size_limit;      /* as encoded: ahead of totals */
     int64_t handed_over;                    /* packets, to the writer, by the last flush */
     enum stop_reason limit_reached;         /* no more packets are taken */
@@ -51,6 +53,9 @@ void capture_end(struct capture *capture, enum session_state state, enum stop_re
 
 /* The run ends in state ERROR; errormsg gets the error's message. */
 void capture_end_with_error(struct capture *capture, enum stop_reason reason, const struct error *error);
+
+/* The thread ends, the run does not: it is given back, to be tried again later. */
+void capture_hold_back(struct capture *capture, const struct error *error);
 
 /* Ended, or suspended for another worker. */
 bool capture_has_ended(const struct capture *capture);

@@ -3,7 +3,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "host/doorbell.h"
-#include "host/privileges.h"
+#include "host/settle.h"
 
 #include <dirent.h>
 #include <linux/capability.h>
@@ -28,27 +28,6 @@ struct worker {
 };
 
 enum { SWEEP_PAUSE_MS = 5 };
-
-static enum status settle(struct worker *worker, struct error *error)
-{
-    struct identity identity;
-    bool confined;
-    enum status status = identity_find(worker->config.user, &identity, error);
-
-    if (status == STATUS_OK)
-        status = data_dir_prepare(worker->config.data_dir, &identity, &worker->directory, error);
-    if (status == STATUS_OK)
-        status = privileges_drop(&identity, worker->directory.path, CAP_NET_RAW, &confined, error);
-    if (status != STATUS_OK)
-        return status;
-    if (confined)
-        data_dir_confined(&worker->directory);
-    if (!privileges_have(CAP_NET_RAW))
-        log_warning(
-            "no CAP_NET_RAW: every capture will end with PERMISSION; start as root, or give the capability "
-            "to pktcap-worker (setcap cap_net_raw+ep)");
-    return STATUS_OK;
-}
 
 static enum status open_all(struct worker *worker, struct error *error)
 {
@@ -151,7 +130,12 @@ static int run(struct worker *worker)
     log_open("pktcap-worker", (enum log_level)worker->config.log_level);
     umask(027);
     worker->signal_fd = signals_open();
-    enum status status = settle(worker, &error);
+    enum status status =
+        settle(worker->config.user, worker->config.data_dir, CAP_NET_RAW, &worker->directory, &error);
+    if (status == STATUS_OK && !privileges_have(CAP_NET_RAW))
+        log_warning(
+            "no CAP_NET_RAW: every capture will end with PERMISSION; start as root, or give the capability "
+            "to pktcap-worker (setcap cap_net_raw+ep)");
     if (status == STATUS_OK)
         status = open_all(worker, &error);
     if (status == STATUS_OK) {

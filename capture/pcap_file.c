@@ -148,8 +148,8 @@ enum status pcap_file_create(const char *path, int linktype, uint32_t snaplen, s
     int cause;
 
     if (made.directory_fd >= 0)
-        made.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (made.fd >= 0 && flock(made.fd, LOCK_EX | LOCK_NB) == 0 && ftruncate(made.fd, 0) == 0) {
+        made.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (made.fd >= 0 && flock(made.fd, LOCK_EX | LOCK_NB) == 0) {
         ssize_t wrote = write(made.fd, &header, sizeof header);
         if (wrote == (ssize_t)sizeof header) {
             made.size = PCAP_FILE_HEADER_SIZE;
@@ -160,6 +160,8 @@ enum status pcap_file_create(const char *path, int linktype, uint32_t snaplen, s
             errno = ENOSPC;
     }
     cause = errno;
+    if (made.fd >= 0)
+        unlink(path); /* nobody knows it yet */
     sink_abandon(&made);
     return write_error(cause, error);
 }
@@ -228,6 +230,8 @@ static enum status repair(int fd, struct pcap_tally *tally, struct error *error)
     struct file_header header;
     struct walker walker = {.fd = fd};
 
+    if (lseek(fd, 0, SEEK_END) < PCAP_FILE_HEADER_SIZE)
+        return error_set(error, ERROR_NO_SUCH_FILE, NULL, "the capture file of the earlier worker is empty");
     if (!header_read(fd, &header))
         return error_set(error, ERROR_HOST, NULL,
                          "the capture file of the earlier worker has no valid header");

@@ -23,8 +23,8 @@ MUST_USE enum status pcap_file_create(const char *path, int linktype, uint32_t s
                                       struct error *error);
 
 /* Opens the file of an unfinished capture: cuts a torn last record off and counts the rest.
- * Fails with ERROR_NO_SUCH_FILE if there is none, ERROR_SESSION_RUNNING if another process still
- * writes to it, ERROR_HOST if it is not such a file. */
+ * Fails with ERROR_NO_SUCH_FILE if there is none or not even its header, ERROR_SESSION_RUNNING if another
+ * process still writes to it, ERROR_HOST if it is not such a file. */
 MUST_USE enum status pcap_file_reopen(const char *path, struct sink *sink, struct pcap_tally *tally,
                                       struct error *error);
 

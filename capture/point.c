@@ -292,10 +292,14 @@ enum point_presence point_look(unsigned index, uint64_t *dropped)
 {
     struct nl_sock *socket = nl_socket_alloc();
     struct rtnl_link *link = NULL;
-    enum point_presence presence = POINT_GONE;
+    enum point_presence presence = POINT_UNKNOWN;
+    int result = socket == NULL ? -NLE_NOMEM : nl_connect(socket, NETLINK_ROUTE);
 
-    if (socket != NULL && nl_connect(socket, NETLINK_ROUTE) == 0 &&
-        rtnl_link_get_kernel(socket, (int)index, NULL, &link) == 0) {
+    if (result == 0)
+        result = rtnl_link_get_kernel(socket, (int)index, NULL, &link);
+    if (result == -NLE_NODEV || result == -NLE_OBJ_NOTFOUND)
+        presence = POINT_GONE;
+    if (result == 0) {
         presence = rtnl_link_get_flags(link) & IFF_UP ? POINT_UP : POINT_DOWN;
         *dropped = rtnl_link_get_stat(link, RTNL_LINK_RX_DROPPED) +
                    rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR) +

@@ -30,10 +30,10 @@ MUST_USE enum status point_find(enum cappoint cappoint, const char *capvalue, st
 /* Whether some interface of this host carries this IPv4 or IPv6 address. */
 MUST_USE enum status point_host_has_address(const char *address, bool *has, struct error *error);
 
-enum point_presence { POINT_UP, POINT_DOWN, POINT_GONE };
+enum point_presence { POINT_UP, POINT_DOWN, POINT_GONE, POINT_UNKNOWN /* the kernel could not be asked */ };
 
 /* What has become of an interface, and how many packets it received and lost before any tap could see them
- * (rx_dropped + rx_missed_errors + rx_fifo_errors) since it was made; *dropped is untouched where it is gone.
+ * (rx_dropped + rx_missed_errors + rx_fifo_errors) since it was made; *dropped is set only where it is there.
  * The kernel counts packets that nobody wanted as rx_dropped too, but not while a tap is open: it wants all.
  */
 enum point_presence point_look(unsigned index, uint64_t *dropped);

@@ -14,8 +14,9 @@
 
 enum {
     LEASE_MS = 15000,
-    RENEW_MS = 4000,   /* a lease is renewed this often at least */
-    PROGRESS_MS = 500, /* rows of running captures are this fresh */
+    RENEW_MS = 4000,     /* a lease is renewed this often at least */
+    PROGRESS_MS = 500,   /* rows of running captures are this fresh */
+    HOLD_BACK_MS = 1000, /* how long a run waits that could not be opened now */
 };
 
 /* A capture and what the store knows of it. */
@@ -95,9 +96,10 @@ static struct slot *slot_free(struct pool *pool)
     return NULL;
 }
 
-static void capture_begin(struct pool *pool, struct slot *slot, const struct capture_plan *plan)
+/* Whether it began. If not, this worker is short of something: the run waits for a better time. */
+static bool capture_begin(struct pool *pool, struct slot *slot, const struct capture_plan *plan)
 {
-    struct error error;
+    struct error error, store_error;
 
     *slot = (struct slot){.lease = plan->lease, .started = plan->lease.resumed};
     memcpy(slot->id, plan->session.id, sizeof slot->id);
@@ -109,17 +111,17 @@ static void capture_begin(struct pool *pool, struct slot *slot, const struct cap
             capture_give_order(slot->capture, ORDER_TERMINATE);
         log_info("session %s run %d: %s on %s", plan->session.id, plan->session.run.number,
                  plan->lease.resumed ? "resuming" : "opening", plan->session.request.capvalue);
-        return;
+        return true;
     }
-    struct run_report failed = {
-        .lease = plan->lease, .run = plan->session.run, .reported_ms = plan->lease.reported_ms};
-    failed.run.state = STATE_ERROR;
-    failed.run.stop_reason = STOP_INTERNAL;
-    failed.run.ended_ms = clock_now_ms();
-    memcpy(failed.run.errormsg, error.message, sizeof failed.run.errormsg);
-    log_error("session %s: %s", plan->session.id, error.message);
-    struct error store_error;
-    (void)store_worked(pool, store_finish_run(pool->settings.store, &failed, &store_error), &store_error);
+    struct run_report back = {
+        .lease = plan->lease,
+        .run = plan->session.run,
+        .reported_ms = plan->lease.reported_ms,
+        .not_before_ms = clock_monotonic_ms() + HOLD_BACK_MS,
+    };
+    log_warning("session %s waits: %s", plan->session.id, error.message);
+    (void)store_worked(pool, store_release_run(pool->settings.store, &back, &store_error), &store_error);
+    return false;
 }
 
 /* Whether a run was claimed: then there may be more. */
@@ -138,12 +140,12 @@ static bool claim_one(struct pool *pool, struct capture_plan *plan)
         .reserve_bytes = (uint64_t)settings->config->disk_reserve_mb * 1000000,
         .notify_fd = pool->notify_fd,
     };
-    enum status status = store_claim_run(settings->store, settings->node_id, settings->worker, clock_now_ms(),
-                                         LEASE_MS, &found, &plan->lease, &plan->session, &error);
+    enum status status =
+        store_claim_run(settings->store, settings->node_id, settings->worker, clock_monotonic_ms(), LEASE_MS,
+                        &found, &plan->lease, &plan->session, &error);
     if (!store_worked(pool, status, &error) || !found)
         return false;
-    capture_begin(pool, slot, plan);
-    return true;
+    return capture_begin(pool, slot, plan);
 }
 
 static void claim_all(struct pool *pool)
@@ -199,6 +201,8 @@ static void slot_end(struct pool *pool, struct slot *slot)
     enum status status;
 
     report_fill(slot, &report);
+    if (slot->now.held_back)
+        report.not_before_ms = clock_monotonic_ms() + HOLD_BACK_MS;
     if (slot->now.suspended)
         status = store_release_run(pool->settings.store, &report, &error);
     else
@@ -275,7 +279,7 @@ static void progress(struct pool *pool)
         return;
     if (!store_worked(pool,
                       store_report_progress(pool->settings.store, pool->reports, count,
-                                            clock_now_ms() + LEASE_MS, &error),
+                                            clock_monotonic_ms() + LEASE_MS, &error),
                       &error))
         return;
     for (size_t i = 0; i < count; i++) {

@@ -14,10 +14,11 @@
 
 struct tap {
     pcap_t *pcap;
-    bool opening;            /* what is read may be older than the filter */
-    int64_t opened_ns;       /* packets with earlier timestamps came before the filter */
-    int64_t taken;           /* packets handed to the handler */
-    struct pcap_stat counts; /* the socket's counters as last read: 32 bits, they wrap */
+    bool opening;             /* what is read may be older than the filter */
+    int64_t opened_ns;        /* packets with earlier timestamps came before the filter */
+    int64_t opening_until_ns; /* monotonic: by then all of those have been seen */
+    int64_t taken;            /* packets handed to the handler */
+    struct pcap_stat counts;  /* the socket's counters as last read: 32 bits, they wrap */
     int64_t received, dropped;
     tap_handler handler; /* of the read under way */
     void *context;
@@ -79,6 +80,7 @@ static void begin(struct tap *tap)
     statistics_update(tap);
     tap->received = tap->dropped = 0;
     tap->opened_ns = clock_now_ns();
+    tap->opening_until_ns = clock_monotonic_ns() + 2 * TAP_RETIRE_MS * NS_PER_MS;
     tap->opening = true;
 }
 
@@ -217,6 +219,9 @@ int tap_read(struct tap *tap, tap_handler handler, void *context)
     tap->handler = handler;
     tap->context = context;
     int result = pcap_dispatch(tap->pcap, TAP_PACKETS_A_READ, take, (u_char *)tap);
+    /* Not by timestamps alone: the clock may have been set back since the filter was. */
+    if (tap->opening && result == 0 && clock_monotonic_ns() >= tap->opening_until_ns)
+        tap->opening = false;
     return result == PCAP_ERROR ? -1 : (int)(tap->taken - before);
 }
 

@@ -9,7 +9,7 @@
 
 /* A batch must hold the largest packet; four of them give a stalled disk 4 MiB of patience before the ring.
  */
-enum { BATCH_COUNT = 4, BATCH_SIZE = 1 << 20 };
+enum { BATCH_COUNT = 4, BATCH_SIZE = WRITER_BATCH_SIZE };
 
 struct writer {
     struct sink sink;

@@ -12,6 +12,9 @@
 
 struct writer;
 
+/* What is written at a time, at most: it must hold the largest packet. */
+enum { WRITER_BATCH_SIZE = 1 << 20 };
+
 /* What the sink holds by now. */
 struct writer_totals {
     int64_t packets, packet_bytes, size;

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/names.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum key_kind { KEY_TEXT, KEY_NUMBER, KEY_CHOICE, KEY_FLAG };
+enum key_kind { KEY_TEXT, KEY_ADDRESS, KEY_NUMBER, KEY_CHOICE, KEY_FLAG };
 
 struct key {
     const char *name; /* as in the file; --name on the command line, with dashes */
@@ -30,7 +31,7 @@ NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 #define AT(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
 
 static const struct key KEYS[] = {
-    {"listen", KEY_TEXT, PROGRAM_PKTCAPD, AT(listen), "127.0.0.1:8080", 0, 0, NULL,
+    {"listen", KEY_ADDRESS, PROGRAM_PKTCAPD, AT(listen), "127.0.0.1:8080", 0, 0, NULL,
      "ADDR:PORT of the REST API; [ADDR]:PORT for IPv6; port 0 takes a free one"},
     {"data_dir", KEY_TEXT, BOTH, AT(data_dir), "/var/lib/pktcapd", 0, 0, NULL,
      "directory of the database and the capture files"},
@@ -123,6 +124,29 @@ static enum status choice_set(int64_t *out, const struct key *key, const char *v
     return STATUS_OK;
 }
 
+/* "127.0.0.1:8080" or "[::1]:8080". Both parts are required: a port alone would mean every address. */
+static bool is_address(const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    unsigned char address[16];
+    char host[64];
+    int port_end = 0;
+    unsigned port;
+
+    if (colon == NULL || (size_t)(colon - value) >= sizeof host ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+        sscanf(colon + 1, "%5u%n", &port, &port_end) != 1 || colon[1 + port_end] != '\0' || port > 65535)
+        return false;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - value), value);
+    size_t length = strlen(host);
+    if (host[0] != '[')
+        return inet_pton(AF_INET, host, address) == 1;
+    if (host[length - 1] != ']')
+        return false;
+    host[length - 1] = '\0';
+    return inet_pton(AF_INET6, host + 1, address) == 1;
+}
+
 /* where names the source in messages: the file, the environment or the command line. */
 static enum status key_set(struct config *config, const struct key *key, const char *value, const char *where,
                            struct error *error)
@@ -130,6 +154,13 @@ static enum status key_set(struct config *config, const struct key *key, const c
     char *at = (char *)config + key->offset;
 
     switch (key->kind) {
+    case KEY_ADDRESS:
+        if (!is_address(value))
+            return error_set(
+                error, ERROR_BAD_PARAMETER, key->name,
+                "%s: %s is %s; it takes ADDR:PORT with an IPv4 address, or [ADDR]:PORT with an IPv6 one",
+                where, key->name, value);
+        __attribute__((fallthrough));
     case KEY_TEXT:
         if (strlen(value) >= key->size)
             return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is longer than %zu characters",

@@ -40,10 +40,14 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [FLAG_RUN] = "UPDATE run SET stop_requested = 1 WHERE key = ?",
     [DELETE_SESSION] = "DELETE FROM session WHERE id = ?",
     /* RETURNING sees the new row: overdue keeps what the old one said. */
+    /* A run that nobody holds and that is held back for longer than anyone holds one back was so before a
+       reboot. */
     [CLAIM_RUN] =
         "UPDATE run SET overdue = worker IS NOT NULL, worker = ?2, lease_until_ms = ?4, claim = claim + 1"
         " WHERE key = (SELECT key FROM run WHERE state IN " UNFINISHED
-        " AND node_id = ?1 AND lease_until_ms <= ?3 ORDER BY state = 'CREATED', key LIMIT 1)"
+        " AND node_id = ?1 AND worker IS NOT ?2"
+        " AND (lease_until_ms <= ?3 OR (worker IS NULL AND lease_until_ms > ?3 + 60000)) ORDER BY state = "
+        "'CREATED', key LIMIT 1)"
         " RETURNING key, claim, state = 'STARTED', overdue, stop_requested, reported_ms",
     [GET_RUN_STATE] = "SELECT state, stop_requested FROM run WHERE key = ?1 AND " HELD,
     [START_RUN] =
@@ -52,13 +56,13 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [REPORT_RUN] =
         "UPDATE run SET packets_captured = ?3, packets_dropped = ?4, packets_dropped_interface = ?5,"
         " packets_skipped = ?6, bytes_captured = ?7, file_size = ?8, errormsg = ?9, reported_ms = ?10,"
-        " lease_until_ms = ?11"
+        " lease_until_ms = ?11, file = coalesce(?12, file)"
         " WHERE key = ?1 AND " HELD " RETURNING stop_requested",
     [CHECK_RUN] = "SELECT stop_requested FROM run WHERE key = ?1 AND " HELD,
     [FINISH_RUN] =
         "UPDATE run SET state = ?2, stop_reason = ?3, ended_ms = ?4, worker = NULL, lease_until_ms = 0"
         " WHERE key = ?1",
-    [RELEASE_RUN] = "UPDATE run SET worker = NULL, lease_until_ms = 0 WHERE key = ?",
+    [RELEASE_RUN] = "UPDATE run SET worker = NULL, lease_until_ms = ?2 WHERE key = ?1",
     [NEXT_HOLDER] = "SELECT worker FROM run WHERE state IN " UNFINISHED
                     " AND node_id = ? AND worker > ? ORDER BY worker LIMIT 1",
     [END_LEASES] =

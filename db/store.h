@@ -7,6 +7,8 @@
  * no longer count. Every change is durable when the call returns, but for claims and progress reports: after
  * a power cut a claim is made again, and the capture file knows better than any report.
  *
+ * Leases run on this machine's monotonic clock, which no administrator sets; all other times are the epoch's.
+ *
  * A handle belongs to one thread. Every backend passes the suite in tests/contract/.
  */
 #ifndef PKTCAPD_DB_STORE_H
@@ -83,7 +85,8 @@ struct lease {
 };
 
 /* Claims one run of this node: first what a lost worker left STARTED, then the oldest CREATED one. Claimed
- * exactly once, whatever the number of workers. *found says whether there was one. */
+ * exactly once, whatever the number of workers, and never one that this worker holds. *found says whether
+ * there was one. now_ms is of the clock of leases. */
 MUST_USE enum status store_claim_run(struct store *store, const char *node_id, const char *worker,
                                      int64_t now_ms, int64_t lease_ms, bool *found, struct lease *lease,
                                      struct session *session, struct error *error);
@@ -93,6 +96,7 @@ struct run_report {
     struct lease lease;
     struct run run;
     int64_t reported_ms;
+    int64_t not_before_ms; /* of a release: no claim earlier than this, at most a minute ahead; 0: at once */
     bool lost;
     bool stop_requested; /* out: someone asked for the end */
 };

@@ -112,6 +112,7 @@ static enum status report_write(struct store *store, struct run_report *report, 
     bind_text(statement, 9, report->run.errormsg);
     bind_integer(statement, 10, report->reported_ms);
     bind_integer(statement, 11, lease_until_ms);
+    bind_text(statement, 12, report->run.file);
     if (statement_step(store, statement, &row, error) != STATUS_OK)
         return error->status;
     report->lost = !row;
@@ -251,6 +252,7 @@ static enum status release_run(struct store *store, struct run_report *report, s
     if (statement == NULL)
         return error->status;
     bind_integer(statement, 1, report->lease.key);
+    bind_integer(statement, 2, report->not_before_ms);
     return statement_step(store, statement, &row, error);
 }
 

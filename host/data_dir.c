@@ -58,41 +58,41 @@ static int give_one(const char *path, const struct stat *status, int type, struc
     return lchown(path, top.st_uid, top.st_gid);
 }
 
+/* As root. Only the top directory is touched, through a descriptor: what lies in it is the service user's,
+ * who might put a link in its place. */
 static enum status directory_give(const char *path, const struct identity *identity, struct error *error)
 {
     char database[DATA_PATH_SIZE];
     struct stat before;
-    int failed = stat(path, &before);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 ? -1 : fstat(fd, &before);
+    bool give = failed == 0 && before.st_uid != identity->uid;
+    bool may = !give || may_take_over(path, &before);
 
-    if (failed == 0 && before.st_uid == identity->uid)
-        return STATUS_OK;
-    if (failed == 0 && !may_take_over(path, &before))
+    if (give && may)
+        failed = fchown(fd, identity->uid, identity->gid);
+    if (fd >= 0)
+        close(fd);
+    snprintf(database, sizeof database, "%s/pktcapd.db", path);
+    /* Made by another user of the service: all of it changes hands. */
+    if (give && may && failed == 0 && access(database, F_OK) == 0)
+        failed = nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT);
+    if (!may)
         return error_set(
             error, ERROR_HOST, "data_dir",
             "%s belongs to another user and holds other directories; give a directory of its own as the "
             "data directory",
             path);
-    if (failed == 0)
-        failed = chown(path, identity->uid, identity->gid);
-    snprintf(database, sizeof database, "%s/pktcapd.db", path);
-    /* Made by another user of the service: all of it changes hands. */
-    if (failed == 0 && access(database, F_OK) == 0)
-        failed = nftw(path, give_one, 16, FTW_PHYS | FTW_MOUNT);
     if (failed != 0)
         return error_set(error, ERROR_HOST, "data_dir", "cannot give %s to the user %s: %s", path,
                          identity->name, strerror(errno));
     return STATUS_OK;
 }
 
-static enum status directory_make(const char *path, const struct identity *identity, struct error *error)
+static enum status directory_make(const char *path, struct error *error)
 {
     if (mkdir(path, 0750) != 0 && errno != EEXIST)
-        return error_set(error, ERROR_HOST, "data_dir", "cannot make the data directory %s: %s", path,
-                         strerror(errno));
-    if (identity->change)
-        return directory_give(path, identity, error);
-    if (access(path, R_OK | W_OK | X_OK) != 0)
-        return error_set(error, ERROR_HOST, "data_dir", "the data directory %s cannot be written: %s", path,
+        return error_set(error, ERROR_HOST, "data_dir", "cannot make the directory %s: %s", path,
                          strerror(errno));
     return STATUS_OK;
 }
@@ -128,46 +128,59 @@ static enum status make_parents(const char *directory, struct error *error)
     return STATUS_OK;
 }
 
-enum status data_dir_prepare(const char *directory, const struct identity *identity, struct data_dir *out,
-                             struct error *error)
+static enum status path_note(const char *directory, struct data_dir *out, struct error *error)
 {
-    static const char *const INSIDE[] = {"captures", "workers"};
-    struct data_dir made = {0};
-    char path[DATA_PATH_SIZE], plain[sizeof made.shown];
-    enum status status;
-
-    if ((status = make_parents(directory, error)) != STATUS_OK)
-        return status;
-    if ((status = directory_make(directory, identity, error)) != STATUS_OK)
-        return status;
+    char plain[sizeof out->shown];
     char *absolute = realpath(directory, NULL);
-    if (absolute == NULL || strlen(absolute) >= sizeof made.path) {
+
+    if (absolute == NULL || strlen(absolute) >= sizeof out->path) {
         free(absolute);
-        return error_set(error, ERROR_HOST, "data_dir", "the path of the data directory %s is too long",
-                         directory);
+        return error_set(error, ERROR_HOST, "data_dir",
+                         "the path of the data directory %s cannot be used: %s", directory,
+                         absolute == NULL ? strerror(errno) : "too long");
     }
-    snprintf(made.path, sizeof made.path, "%s", strcmp(absolute, "/") == 0 ? "" : absolute);
-    snprintf(made.shown, sizeof made.shown, "%s", made.path);
+    snprintf(out->path, sizeof out->path, "%s", strcmp(absolute, "/") == 0 ? "" : absolute);
+    snprintf(out->shown, sizeof out->shown, "%s", out->path);
     free(absolute);
     /* filelocation must not hold them (API.md), and it shows this path. */
-    snprintf(plain, sizeof plain, "%s", made.shown);
+    snprintf(plain, sizeof plain, "%s", out->shown);
     text_make_plain(plain);
-    if (strcmp(plain, made.shown) != 0)
+    if (strcmp(plain, out->shown) != 0)
         return error_set(
             error, ERROR_HOST, "data_dir",
             "the path of the data directory may not hold quotes, backslashes or control characters");
-    if ((status = probe_write(&made, error)) != STATUS_OK)
-        return status;
-    for (size_t i = 0; i < sizeof INSIDE / sizeof INSIDE[0]; i++)
-        if ((status = directory_make(data_dir_path(&made, INSIDE[i], path), identity, error)) != STATUS_OK)
-            return status;
-    *out = made;
     return STATUS_OK;
 }
 
-void data_dir_capture_name(const char *session_id, int32_t run, char *out, size_t size)
+enum status data_dir_prepare(const char *directory, const struct identity *identity, struct data_dir *out,
+                             struct error *error)
 {
-    snprintf(out, size, "captures/%s/run-%d.pcap", session_id, run);
+    enum status status = make_parents(directory, error);
+
+    if (status == STATUS_OK)
+        status = directory_make(directory, error);
+    if (status == STATUS_OK && identity->change)
+        status = directory_give(directory, identity, error);
+    return status == STATUS_OK ? path_note(directory, out, error) : status;
+}
+
+enum status data_dir_fill(const struct data_dir *directory, struct error *error)
+{
+    static const char *const INSIDE[] = {"captures", "workers"};
+    char path[DATA_PATH_SIZE];
+    enum status status = probe_write(directory, error);
+
+    for (size_t i = 0; i < sizeof INSIDE / sizeof INSIDE[0] && status == STATUS_OK; i++)
+        status = directory_make(data_dir_path(directory, INSIDE[i], path), error);
+    return status;
+}
+
+void data_dir_capture_name(const char *session_id, int32_t run, int64_t claim, char *out, size_t size)
+{
+    if (claim <= 1)
+        snprintf(out, size, "captures/%s/run-%d.pcap", session_id, run);
+    else
+        snprintf(out, size, "captures/%s/run-%d-%lld.pcap", session_id, run, (long long)claim);
 }
 
 static bool node_id_read(const char *path, char out[UUID_SIZE])

@@ -3,7 +3,7 @@
  *
  *   pktcapd.db                        the store
  *   node-id                           this node's UUID
- *   captures/<session>/run-<n>.pcap   capture files
+ *   captures/<session>/run-<n>.pcap   capture files (run-<n>-<claim>.pcap if the first attempt failed)
  *   workers/<worker>.lock, .sock      a lock that a live worker holds, and its doorbell
  */
 #ifndef PKTCAPD_HOST_DATA_DIR_H
@@ -22,10 +22,13 @@ struct data_dir {
     char shown[1024]; /* absolute, as the user sees it: what filelocation is made of */
 };
 
-/* Makes the directory and what it holds, owned by identity, and checks that they can be written.
- * Fails with ERROR_HOST and a sentence for the user. Called before privileges are dropped. */
+/* Makes the directory, owned by identity. Fails with ERROR_HOST and a sentence for the user. Called before
+ * privileges are dropped, so it touches nothing inside. */
 MUST_USE enum status data_dir_prepare(const char *directory, const struct identity *identity,
                                       struct data_dir *out, struct error *error);
+
+/* Makes what belongs inside and checks that it can be written. Called as the service user. */
+MUST_USE enum status data_dir_fill(const struct data_dir *directory, struct error *error);
 
 /* To be called when privileges_drop() has confined the process. */
 void data_dir_confined(struct data_dir *directory);
@@ -33,8 +36,9 @@ void data_dir_confined(struct data_dir *directory);
 /* Writes path/name into out; returns out. */
 const char *data_dir_path(const struct data_dir *directory, const char *name, char out[DATA_PATH_SIZE]);
 
-/* The name, relative to the directory, of a run's capture file. */
-void data_dir_capture_name(const char *session_id, int32_t run, char *out, size_t size);
+/* The name, relative to the directory, of the capture file that a run gets under its claim (struct lease). A
+ * claim after the first has a name of its own, so no worker ever writes to the file of another. */
+void data_dir_capture_name(const char *session_id, int32_t run, int64_t claim, char *out, size_t size);
 
 /* This node's UUID, made at the first call ever. */
 MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZE],

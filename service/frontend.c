@@ -2,7 +2,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "host/privileges.h"
+#include "host/settle.h"
 #include "service/http.h"
 
 #include <poll.h>
@@ -14,21 +14,6 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
-
-static enum status settle(const struct config *config, struct data_dir *directory, struct error *error)
-{
-    struct identity identity;
-    bool confined;
-    enum status status = identity_find(config->user, &identity, error);
-
-    if (status == STATUS_OK)
-        status = data_dir_prepare(config->data_dir, &identity, directory, error);
-    if (status == STATUS_OK)
-        status = privileges_drop(&identity, directory->path, NO_CAPABILITY, &confined, error);
-    if (status == STATUS_OK && confined)
-        data_dir_confined(directory);
-    return status;
-}
 
 /* Opens the store once before anyone is served: a database that cannot be used is told at start. */
 static enum status store_try(const struct data_dir *directory, struct error *error)
@@ -89,7 +74,7 @@ int frontend_run(const struct config *config)
     sigaddset(&stops, SIGINT);
     sigprocmask(SIG_SETMASK, &stops, NULL);
     int signal_fd = signalfd(-1, &stops, SFD_CLOEXEC);
-    enum status status = settle(config, &directory, &error);
+    enum status status = settle(config->user, config->data_dir, NO_CAPABILITY, &directory, &error);
     if (status == STATUS_OK)
         status = store_try(&directory, &error);
     if (status == STATUS_OK)

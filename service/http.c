@@ -15,6 +15,8 @@
 
 enum {
     BODY_MAX = 64 * 1024,
+    BODY_TOO_LARGE = -2,
+    BODY_BROKEN = -1,
     DOWNLOAD_PIECE = 256 * 1024,
     HEADER_MAX = 1024,
     QUERY_MAX = 8192,
@@ -156,7 +158,7 @@ static void file_send(struct mg_connection *connection, struct http_thread *thre
 /* ---- requests ---- */
 
 /* Reads the body, whatever the method: GETs may carry one, and what is left unread would be taken for the
- * next request. Returns its length, or -1 if it is larger than BODY_MAX or the client went away. */
+ * next request. Returns its length, BODY_TOO_LARGE or BODY_BROKEN (badly framed, or the client went away). */
 static int64_t body_read(struct mg_connection *connection, char *body)
 {
     int64_t length = 0;
@@ -164,12 +166,12 @@ static int64_t body_read(struct mg_connection *connection, char *body)
     for (;;) {
         int got = mg_read(connection, body + length, (size_t)(BODY_MAX + 1 - length));
         if (got < 0)
-            return -1;
+            return BODY_BROKEN;
         length += got;
         if (got == 0)
             return length;
         if (length > BODY_MAX)
-            return -1;
+            return BODY_TOO_LARGE;
     }
 }
 
@@ -180,15 +182,19 @@ static bool expects_continue(const struct mg_connection *connection)
     return expect != NULL && strcasecmp(expect, "100-continue") == 0;
 }
 
-static void body_refuse(struct mg_connection *connection)
+static int body_refuse(struct mg_connection *connection, int64_t problem)
 {
     struct answer answer = {0};
     char message[96];
 
     snprintf(message, sizeof message, "the body is larger than %d bytes", BODY_MAX);
-    answer_http_error(&answer, 413, message);
+    if (problem == BODY_TOO_LARGE)
+        answer_http_error(&answer, 413, message);
+    else
+        answer_http_error(&answer, 400, "the body cannot be read: it is badly framed, or ends too early");
     json_send(connection, &answer, false, true);
     free(answer.body);
+    return answer.status;
 }
 
 /* Splits the query string in place. */
@@ -283,17 +289,15 @@ static int request_begin(struct mg_connection *connection)
     const struct mg_request_info *info = mg_get_request_info(connection);
     const struct http_server *server = mg_get_user_context_data(connection);
     struct http_thread *thread = mg_get_thread_pointer(connection);
-    int64_t length = -1;
+    int64_t length = BODY_TOO_LARGE;
 
     if (info->content_length <= BODY_MAX) {
         if (expects_continue(connection))
             mg_write(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25);
         length = body_read(connection, thread->body);
     }
-    if (length < 0) {
-        body_refuse(connection);
-        return 413;
-    }
+    if (length < 0)
+        return body_refuse(connection, length);
     thread->body[length] = '\0';
     thread->call = (struct call){
         .context = &thread->context,

@@ -106,14 +106,19 @@ enum status op_terminate_session(const struct context *context, const char *text
     }
 }
 
-/* The row goes first: files without a row are swept later, a row without its files would lie. */
-static enum status delete_one(const struct context *context, const char *id, struct error *error)
+/* The row goes first: files without a row are swept later, a row without its files would lie. Only where the
+ * disk is so full that the row cannot go, the files of a session that has ended make room for that. */
+static enum status delete_one(const struct context *context, const struct session *session,
+                              struct error *error)
 {
+    const struct data_dir *directory = context->service->directory;
     struct error leftover;
-    enum status status = store_delete_session(context->store, id, error);
+    enum status status = store_delete_session(context->store, session->id, error);
 
-    if (status == STATUS_OK &&
-        data_dir_remove_session(context->service->directory, id, &leftover) != STATUS_OK)
+    if (status == STATUS_RESOURCE_EXHAUSTED && session_state_has_ended(session->run.state) &&
+        data_dir_remove_session(directory, session->id, &leftover) == STATUS_OK)
+        status = store_delete_session(context->store, session->id, error);
+    if (status == STATUS_OK && data_dir_remove_session(directory, session->id, &leftover) != STATUS_OK)
         log_warning("%s; the next start of the worker tries again", leftover.message);
     return status;
 }
@@ -127,7 +132,7 @@ enum status op_delete_session(const struct context *context, const char *text, s
     if (!id_parse(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK ||
-        delete_one(context, id, &error) != STATUS_OK)
+        delete_one(context, session, &error) != STATUS_OK)
         return failed(errors, &error);
     return STATUS_OK;
 }
@@ -233,7 +238,7 @@ static enum status doomed_delete(const struct context *context, const struct doo
     for (size_t i = 0; i < doomed->count; i++) {
         enum status status = store_get_session(context->store, doomed->ids[i], 0, session, error);
         if (status == STATUS_OK)
-            status = delete_one(context, session->id, error);
+            status = delete_one(context, session, error);
         if (status == STATUS_OK)
             visit(visitor_context, session);
         else if (status != STATUS_FAILED_PRECONDITION && status != STATUS_NOT_FOUND)

@@ -33,7 +33,8 @@ static void claim_numbers_grow(void **state)
     struct run_report first = session_reach(fixture, STATE_STARTED, &session);
 
     for (int64_t i = 1; i <= 5; i++) {
-        struct run_report report = claim_next(fixture, WORKER_B, T0 + i * LEASE_MS, &session);
+        struct run_report report =
+            claim_next(fixture, i % 2 == 0 ? WORKER_A : WORKER_B, T0 + i * LEASE_MS, &session);
         assert_int_equal(report.lease.key, first.lease.key);
         assert_int_equal(report.lease.claim, first.lease.claim + i);
     }

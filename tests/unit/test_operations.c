@@ -645,7 +645,7 @@ static void file_give(struct session *to, int64_t size, int64_t known)
 
     snprintf(inside, sizeof inside, "captures/%s", to->id);
     mkdir(data_dir_path(&directory, inside, path), 0700);
-    data_dir_capture_name(to->id, to->run.number, to->run.file, sizeof to->run.file);
+    data_dir_capture_name(to->id, to->run.number, 1, to->run.file, sizeof to->run.file);
     FILE *file = fopen(data_dir_path(&directory, to->run.file, path), "w");
     assert_non_null(file);
     for (int64_t i = 0; i < size; i++)
@@ -802,7 +802,7 @@ static void no_file(void **state)
     row->run.state = STATE_ERROR;
     assert_failed(op_open_capture_file(&context, ID, 0, &file, &errors), ERROR_NO_SUCH_FILE, "session-id",
                   "run 1 of session " ID " has no capture file");
-    data_dir_capture_name(ID, 1, row->run.file, sizeof row->run.file);
+    data_dir_capture_name(ID, 1, 1, row->run.file, sizeof row->run.file);
     assert_failed(op_open_capture_file(&context, ID, 0, &file, &errors), ERROR_NO_SUCH_FILE, "session-id",
                   "cannot be read");
     assert_failed(op_open_capture_file(&context, ID, 2, &file, &errors), ERROR_NO_SUCH_FILE, "run",

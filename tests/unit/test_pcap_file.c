@@ -203,6 +203,7 @@ static struct sink create(int linktype)
     struct sink sink;
     struct error error;
 
+    unlink(path);
     if (pcap_file_create(path, linktype, SNAPLEN, &sink, &error) != STATUS_OK)
         fail_msg("%s", error.message);
     return sink;
@@ -338,14 +339,16 @@ static void largest_packets(void **state)
     assert_holds(LARGE, COUNT(LARGE));
 }
 
-static void leftover_is_overwritten(void **state)
+static void a_file_is_never_overwritten(void **state)
 {
-    static const uint32_t ONE[] = {5};
+    struct sink sink;
+    struct error error;
 
     (void)state;
     file_make(SIZES, COUNT(SIZES));
-    file_make(ONE, 1);
-    assert_holds(ONE, 1);
+    assert_int_equal(pcap_file_create(path, DLT_EN10MB, SNAPLEN, &sink, &error), STATUS_INTERNAL);
+    assert_int_equal(error.code, ERROR_HOST);
+    assert_holds(SIZES, COUNT(SIZES));
 }
 
 /* Two workers never write to one file: the second leaves it as it is. */
@@ -389,6 +392,7 @@ static void create_on_a_full_disk(void **state)
     struct error error;
 
     (void)state;
+    unlink(path);
     for (disk.room = 0; disk.room < PCAP_FILE_HEADER_SIZE;) {
         size_t room = disk.room;
         assert_int_equal(pcap_file_create(path, DLT_EN10MB, SNAPLEN, &sink, &error),
@@ -566,7 +570,7 @@ static void reopen_cut_at(const uint8_t *data, size_t cut)
 
     file_write(path, data, cut);
     if (cut < PCAP_FILE_HEADER_SIZE) {
-        assert_not_reopened(ERROR_HOST);
+        assert_not_reopened(ERROR_NO_SUCH_FILE);
         return;
     }
     size_t whole = whole_packets((int64_t)cut);
@@ -697,7 +701,7 @@ static void other_files(void **state)
         assert_not_reopened(ERROR_HOST);
     }
     file_write(path, "", 0);
-    assert_not_reopened(ERROR_HOST);
+    assert_not_reopened(ERROR_NO_SUCH_FILE);
     file_write(path, "#!/bin/sh\necho a file that is no capture\n", 41);
     assert_not_reopened(ERROR_HOST);
 }
@@ -1209,7 +1213,7 @@ int main(void)
         FILE_TEST(empty_file),
         FILE_TEST(linktypes),
         FILE_TEST(largest_packets),
-        FILE_TEST(leftover_is_overwritten),
+        FILE_TEST(a_file_is_never_overwritten),
         FILE_TEST(create_leaves_a_held_file_alone),
         FILE_TEST(create_where_no_file_can_be),
         FILE_TEST(create_on_a_full_disk),

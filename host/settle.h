@@ -1,0 +1,12 @@
+/* Settling in: from however the program was started to the service user in the data directory. */
+#ifndef PKTCAPD_HOST_SETTLE_H
+#define PKTCAPD_HOST_SETTLE_H
+
+#include "host/data_dir.h"
+
+/* Finds the user, makes the data directory, drops every privilege but one capability (or NO_CAPABILITY), and
+ * allows as many open files as the system lets us. user is the setting, see identity_find(). */
+MUST_USE enum status settle(const char *user, const char *data_dir, int capability,
+                            struct data_dir *directory, struct error *error);
+
+#endif
