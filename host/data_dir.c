@@ -22,13 +22,25 @@ void data_dir_confined(struct data_dir *directory)
     directory->path[0] = '\0';
 }
 
+static bool is_common(const char *path)
+{
+    static const char *const COMMON[] = {"/", "/tmp", "/var/tmp", "/dev/shm"};
+    char *absolute = realpath(path, NULL);
+    bool common = absolute == NULL;
+
+    for (size_t i = 0; !common && i < sizeof COMMON / sizeof COMMON[0]; i++)
+        common = strcmp(absolute, COMMON[i]) == 0;
+    free(absolute);
+    return common;
+}
+
 /* A directory that is not yet the service's own is taken over only if it holds no directories but ours, and
  * is no common one: a slip like --data-dir /tmp must not give /tmp away. */
-static bool may_take_over(const char *path, const struct stat *status)
+static bool may_take_over(const char *path)
 {
     static const char *const OURS[] = {".", "..", "lost+found", "captures", "workers"};
     const struct dirent *entry;
-    bool foreign = (status->st_mode & S_ISVTX) != 0;
+    bool foreign = is_common(path);
     DIR *listing = opendir(path);
 
     while (listing != NULL && (entry = readdir(listing)) != NULL) {
@@ -67,7 +79,7 @@ static enum status directory_give(const char *path, const struct identity *ident
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 ? -1 : fstat(fd, &before);
     bool give = failed == 0 && before.st_uid != identity->uid;
-    bool may = !give || may_take_over(path, &before);
+    bool may = !give || may_take_over(path);
 
     if (give && may)
         failed = fchown(fd, identity->uid, identity->gid);

@@ -145,9 +145,12 @@ def test_disk_full(cramped_daemon, small_disk, wire):
     assert [number_of(data) for data in pcap.data()] == list(range(len(pcap)))
     assert session["runtime"]["packets_dropped"] > 0
     assert pcap.size > 3_000_000 and free(small_disk) >= 500_000
-    # Later ones are answered, and end by themselves.
+    # Later ones are answered, and end as soon as there is something to write.
     for _ in range(3):
-        check_disk_low(client.wait_end(client.create(wire.near, capduration=100)))
+        later = client.wait_for(client.create(wire.near, capduration=100), "STARTED", "ERROR")
+        if later["sessionstatus"] == "STARTED":
+            wire.inward.send_all(numbers(2000, size=1400))
+        check_disk_low(client.wait_end(later))
     # With room again all is well.
     client.delete(session)
     again = client.started(wire.near, capamount=10)
@@ -173,18 +176,22 @@ def test_disk_full_without_a_reserve(small_disk, make_daemon, wire):
     assert [number_of(data) for data in pcap.data()] == list(range(len(pcap)))
 
 
+def fill(path):
+    """Takes every byte that is left."""
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    try:
+        while True:
+            os.write(file, bytes(4096))
+    except OSError:
+        os.close(file)
+
+
 def test_post_on_a_full_disk(small_disk, make_daemon, wire):
     """Refused with 503, not lost and not half there; taken again when there is room."""
     daemon = make_daemon(data=small_disk / "data").start()
     daemon.expect_log("disk", "store", "trying again")
     ballast = small_disk / "ballast"
-    with open(ballast, "wb") as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
+    fill(ballast)
     statuses = set()
     for _ in range(60):
         response = daemon.client.call("POST", daemon.client.prefix + "/session", json={
@@ -205,9 +212,9 @@ def test_post_on_a_full_disk(small_disk, make_daemon, wire):
 def test_read_only_data_directory(tmp_path, make_daemon):
     place = tmp_path / "frozen"
     place.mkdir()
-    sandbox.mount("tmpfs", place, "tmpfs", sandbox.MS_RDONLY)
+    sandbox.mount("tmpfs", place, "tmpfs", sandbox.MS_RDONLY, "mode=0755")
     try:
-        refused_start(make_daemon(data=place), "cannot be written|cannot make|cannot give|[Rr]ead-only")
+        refused_start(make_daemon(data=place), "[Rr]ead-only")
     finally:
         sandbox.unmount(place)
 

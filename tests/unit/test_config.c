@@ -236,10 +236,10 @@ static void flags_set_every_key(void **state)
 static void both_programs_take_all_keys(void **state)
 {
     struct place *place = *state;
-    char *words[] = {"pktcap-worker", "--listen=a:1", "--ring-mb=8"};
+    char *words[] = {"pktcap-worker", "--listen=127.0.0.1:1", "--ring-mb=8"};
 
     assert_ok(place, load(place, PROGRAM_WORKER, COUNT(words), words));
-    assert_string_equal(place->config.listen, "a:1");
+    assert_string_equal(place->config.listen, "127.0.0.1:1");
     assert_ok(place, load(place, PROGRAM_PKTCAPD, COUNT(words), words));
     assert_int_equal(place->config.ring_mb, 8);
 }
@@ -353,13 +353,34 @@ static void a_bad_value_is_refused_wherever_it_stands(void **state)
 static void a_text_that_is_too_long_is_refused(void **state)
 {
     struct place *place = *state;
-    char value[sizeof place->config.listen + 1] = "";
+    char value[sizeof place->config.node_name + 1] = "";
 
-    memset(value, 'x', sizeof place->config.listen - 1);
-    assert_ok(place, LOAD(place, "--listen", value));
-    assert_string_equal(place->config.listen, value);
+    memset(value, 'x', sizeof place->config.node_name - 1);
+    assert_ok(place, LOAD(place, "--node-name", value));
+    assert_string_equal(place->config.node_name, value);
     strcat(value, "x");
-    assert_refused(place, LOAD(place, "--listen", value), "listen", "command line", "longer than 127");
+    assert_refused(place, LOAD(place, "--node-name", value), "node_name", "command line", "longer than 127");
+}
+
+static void an_address_needs_both_parts(void **state)
+{
+    static const char *const WRONG[] = {"8080",
+                                        ":8080",
+                                        "localhost:8080",
+                                        "127.0.0.1",
+                                        "127.0.0.1:",
+                                        "127.0.0.1:65536",
+                                        "::1:8080",
+                                        "[::1]",
+                                        "127.0.0.1:8080s",
+                                        "127.0.0.1:1,127.0.0.1:2",
+                                        ""};
+    struct place *place = *state;
+
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++)
+        assert_refused(place, LOAD(place, "--listen", (char *)(uintptr_t)WRONG[i]), "listen", "command line",
+                       "it takes ADDR:PORT");
+    assert_ok(place, LOAD(place, "--listen", "[::]:65535"));
 }
 
 static void what_is_no_setting_is_refused(void **state)
@@ -388,7 +409,7 @@ static void bad_files_are_refused(void **state)
         const char *text, *field, *what;
     } TABLE[] = {
         {"user = a\nnonsense\n", "config", "line 2"},
-        {"user = a\nlisten = b\nuser = c\n", "user", "twice"},
+        {"user = a\nnode_name = b\nuser = c\n", "user", "twice"},
         /* inih would make this data_dir = "user = a". */
         {"data_dir = /a\n  user = a\n", "data_dir", "begins with a space"},
         {"supervised = 0\n", "supervised", "command line only"},
@@ -487,6 +508,7 @@ int main(void)
         TEST(an_unknown_key_names_the_nearest),
         TEST(a_bad_value_is_refused_wherever_it_stands),
         TEST(a_text_that_is_too_long_is_refused),
+        TEST(an_address_needs_both_parts),
         TEST(what_is_no_setting_is_refused),
         TEST(bad_files_are_refused),
         TEST(help_and_version_are_outcomes),

@@ -707,9 +707,19 @@ static void delete_keeps_files_when_the_row_stays(void **state)
 {
     (void)state;
     file_give(fake_store_add(store, ID, STATE_FINISHED), 10, 10);
+    store->fails[FAKE_DELETE] = ERROR_STORE_BUSY;
+    assert_failed(op_delete_session(&context, ID, &session, &errors), ERROR_STORE_BUSY, "", "told to fail");
+    assert_true(is_there("captures/" ID "/run-1.pcap"));
+}
+
+/* On a full disk the files make room for the change of the row. */
+static void delete_makes_room_on_a_full_disk(void **state)
+{
+    (void)state;
+    file_give(fake_store_add(store, ID, STATE_FINISHED), 10, 10);
     store->fails[FAKE_DELETE] = ERROR_STORE_FULL;
     assert_failed(op_delete_session(&context, ID, &session, &errors), ERROR_STORE_FULL, "", "told to fail");
-    assert_true(is_there("captures/" ID "/run-1.pcap"));
+    assert_false(is_there("captures/" ID "/run-1.pcap"));
 }
 
 static struct capture_file open_file(int32_t run)
@@ -1763,6 +1773,7 @@ int main(void)
         TEST(delete_needs_an_end),
         TEST(delete_without_files),
         TEST(delete_keeps_files_when_the_row_stays),
+        TEST(delete_makes_room_on_a_full_disk),
         TEST(file_size_is_the_lesser),
         TEST(file_of_each_run),
         TEST(file_names),
