@@ -201,7 +201,8 @@ enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_
 {
     uint64_t free_bytes, total_bytes;
 
-    if (!data_dir_space(path, &free_bytes, &total_bytes) || free_bytes >= reserve_bytes + wanted_bytes)
+    if (reserve_bytes == 0 || !data_dir_space(path, &free_bytes, &total_bytes) ||
+        free_bytes >= reserve_bytes + wanted_bytes)
         return STATUS_OK;
     return error_set(error, ERROR_STORE_FULL, NULL,
                      "the disk is nearly full: %llu MB are free and %llu MB are kept in reserve",

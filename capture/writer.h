@@ -25,7 +25,8 @@ struct writer_totals {
 };
 
 /* Takes the sink over. path names the file system whose reserve is watched: batches are refused when
- * fewer than reserve_bytes would stay free. start is what the sink holds already. */
+ * fewer than reserve_bytes would stay free; 0: the disk is written full. start is what the sink holds
+ * already. */
 MUST_USE enum status writer_open(struct sink sink, const char *path, uint64_t reserve_bytes,
                                  const struct writer_totals *start, struct writer **writer,
                                  struct error *error);

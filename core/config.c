@@ -32,7 +32,7 @@ NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 
 static const struct key KEYS[] = {
     {"listen", KEY_ADDRESS, PROGRAM_PKTCAPD, AT(listen), "127.0.0.1:8080", 0, 0, NULL,
-     "ADDR:PORT of the REST API; [ADDR]:PORT for IPv6; port 0 takes a free one"},
+     "ADDR:PORT of the REST API, an IPv4 address; port 0 takes a free one"},
     {"data_dir", KEY_TEXT, BOTH, AT(data_dir), "/var/lib/pktcapd", 0, 0, NULL,
      "directory of the database and the capture files"},
     {"worker", KEY_CHOICE, PROGRAM_PKTCAPD, AT(worker), "spawn", 0, 0, &worker_mode_names,
@@ -124,27 +124,21 @@ static enum status choice_set(int64_t *out, const struct key *key, const char *v
     return STATUS_OK;
 }
 
-/* "127.0.0.1:8080" or "[::1]:8080". Both parts are required: a port alone would mean every address. */
+/* "127.0.0.1:8080". Both parts are required: a port alone would mean every address. No IPv6: Debian builds
+ * civetweb without it. */
 static bool is_address(const char *value)
 {
-    const char *colon = strrchr(value, ':');
-    unsigned char address[16];
-    char host[64];
+    const char *colon = strchr(value, ':');
+    struct in_addr address;
+    char host[INET_ADDRSTRLEN];
     int port_end = 0;
     unsigned port;
 
-    if (colon == NULL || (size_t)(colon - value) >= sizeof host ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+    if (colon == NULL || (size_t)(colon - value) >= sizeof host || !isdigit((unsigned char)colon[1]) ||
         sscanf(colon + 1, "%5u%n", &port, &port_end) != 1 || colon[1 + port_end] != '\0' || port > 65535)
         return false;
     snprintf(host, sizeof host, "%.*s", (int)(colon - value), value);
-    size_t length = strlen(host);
-    if (host[0] != '[')
-        return inet_pton(AF_INET, host, address) == 1;
-    if (host[length - 1] != ']')
-        return false;
-    host[length - 1] = '\0';
-    return inet_pton(AF_INET6, host + 1, address) == 1;
+    return inet_pton(AF_INET, host, &address) == 1;
 }
 
 /* where names the source in messages: the file, the environment or the command line. */
@@ -156,10 +150,9 @@ static enum status key_set(struct config *config, const struct key *key, const c
     switch (key->kind) {
     case KEY_ADDRESS:
         if (!is_address(value))
-            return error_set(
-                error, ERROR_BAD_PARAMETER, key->name,
-                "%s: %s is %s; it takes ADDR:PORT with an IPv4 address, or [ADDR]:PORT with an IPv6 one",
-                where, key->name, value);
+            return error_set(error, ERROR_BAD_PARAMETER, key->name,
+                             "%s: %s is %s; it takes ADDR:PORT with an IPv4 address", where, key->name,
+                             value);
         __attribute__((fallthrough));
     case KEY_TEXT:
         if (strlen(value) >= key->size)

@@ -33,7 +33,7 @@ static const struct key_case {
     const char *value;
     int64_t number;
 } KEYS[] = {
-    {"listen", TEXT, AT(listen), "127.0.0.1:8080", 0, "[::1]:0", 0},
+    {"listen", TEXT, AT(listen), "127.0.0.1:8080", 0, "0.0.0.0:0", 0},
     {"data_dir", TEXT, AT(data_dir), "/var/lib/pktcapd", 0, "/a dir/with spaces", 0},
     {"worker", NUMBER, AT(worker), NULL, WORKER_SPAWN, "external", WORKER_EXTERNAL},
     {"user", TEXT, AT(user), "", 0, "capture", 0},
@@ -371,7 +371,7 @@ static void an_address_needs_both_parts(void **state)
                                         "127.0.0.1:",
                                         "127.0.0.1:65536",
                                         "::1:8080",
-                                        "[::1]",
+                                        "[::1]:8080",
                                         "127.0.0.1:8080s",
                                         "127.0.0.1:1,127.0.0.1:2",
                                         ""};
@@ -380,7 +380,7 @@ static void an_address_needs_both_parts(void **state)
     for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++)
         assert_refused(place, LOAD(place, "--listen", (char *)(uintptr_t)WRONG[i]), "listen", "command line",
                        "it takes ADDR:PORT");
-    assert_ok(place, LOAD(place, "--listen", "[::]:65535"));
+    assert_ok(place, LOAD(place, "--listen", "0.0.0.0:65535"));
 }
 
 static void what_is_no_setting_is_refused(void **state)
