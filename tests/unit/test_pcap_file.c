@@ -1173,8 +1173,10 @@ static void space_is_checked(void **state)
     assert_int_equal(writer_check_space(directory, 0, 0, &error), STATUS_OK);
     assert_int_equal(writer_check_space(directory, larger_than_any_disk, 0, &error),
                      STATUS_RESOURCE_EXHAUSTED);
-    assert_int_equal(writer_check_space(directory, 0, larger_than_any_disk, &error),
+    assert_int_equal(writer_check_space(directory, 1, larger_than_any_disk, &error),
                      STATUS_RESOURCE_EXHAUSTED);
+    /* No reserve: the disk itself says when it is full. */
+    assert_int_equal(writer_check_space(directory, 0, larger_than_any_disk, &error), STATUS_OK);
     assert_int_equal(error.code, ERROR_STORE_FULL);
     assert_int_equal(writer_check_space("/no/such/place", larger_than_any_disk, 0, &error), STATUS_OK);
 }
