@@ -78,7 +78,7 @@ int main(int argc, char **argv)
         "enable_auth_domain_check",
         "no",
         "decode_url",
-        "yes",
+        "no",
         NULL,
     };
     sigemptyset(&stops);

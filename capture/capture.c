@@ -237,10 +237,10 @@ static void tick(struct capture *capture)
 }
 
 /* How long packets may gather in the ring while they flow: each wake-up costs more than hundreds of packets
- * do. A quarter of a millisecond for each MiB leaves half of the ring free even at 2 GB/s. */
+ * do. Half a millisecond for each MiB leaves a third of the ring free at 10 Gbit/s. */
 static int64_t nap_ns(const struct capture *capture)
 {
-    int64_t ns = capture->plan.ring_mb * NS_PER_MS / 4;
+    int64_t ns = capture->plan.ring_mb * NS_PER_MS / 2;
 
     return ns < NAP_MOST_MS * NS_PER_MS ? ns : NAP_MOST_MS * NS_PER_MS;
 }

@@ -166,12 +166,23 @@ enum status pcap_file_create(const char *path, int linktype, uint32_t snaplen, s
     return write_error(cause, error);
 }
 
+static ssize_t read_at(int fd, void *data, size_t size, int64_t offset)
+{
+    ssize_t got;
+
+    do
+        got = pread(fd, data, size, offset);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
 /* Reads a file from front to back in large pieces. */
 struct walker {
     int fd;
     uint8_t *buffer;
     size_t filled, at;
     int64_t offset; /* in the file, of buffer[0] */
+    int cause;      /* errno of a failed read; 0: what ends is the file */
 };
 
 /* Makes `wanted` bytes available at walker->at; false at the end of the file. */
@@ -184,12 +195,12 @@ static bool walker_need(struct walker *walker, size_t wanted)
     walker->filled -= walker->at;
     walker->at = 0;
     while (walker->filled < wanted) {
-        ssize_t got = pread(walker->fd, walker->buffer + walker->filled, REPAIR_BUFFER - walker->filled,
-                            walker->offset + (int64_t)walker->filled);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
+        ssize_t got = read_at(walker->fd, walker->buffer + walker->filled, REPAIR_BUFFER - walker->filled,
+                              walker->offset + (int64_t)walker->filled);
+        if (got <= 0) {
+            walker->cause = got < 0 ? errno : 0;
             return false;
+        }
         walker->filled += (size_t)got;
     }
     return true;
@@ -221,7 +232,7 @@ static void walk(struct walker *walker, uint32_t snaplen, struct pcap_tally *tal
 
 static bool header_read(int fd, struct file_header *header)
 {
-    return pread(fd, header, sizeof *header, 0) == (ssize_t)sizeof *header &&
+    return read_at(fd, header, sizeof *header, 0) == (ssize_t)sizeof *header &&
            header->magic == MAGIC_NANOSECONDS && header->snaplen <= REPAIR_BUFFER - PCAP_PACKET_HEADER_SIZE;
 }
 
@@ -242,6 +253,9 @@ static enum status repair(int fd, struct pcap_tally *tally, struct error *error)
     if (walker_need(&walker, PCAP_FILE_HEADER_SIZE))
         walk(&walker, header.snaplen, tally);
     free(walker.buffer);
+    /* Nothing is cut off behind a place that cannot be read. */
+    if (walker.cause != 0)
+        return error_set(error, ERROR_HOST, NULL, "cannot read the capture file: %s", strerror(walker.cause));
     if (ftruncate(fd, tally->size) != 0 || lseek(fd, tally->size, SEEK_SET) < 0)
         return write_error(errno, error);
     return STATUS_OK;

@@ -17,8 +17,8 @@ struct pcap_tally {
     int64_t last_ns; /* timestamp of the last packet; 0: none */
 };
 
-/* Makes the file (a leftover of an attempt that never started is overwritten) and its directory, with the
- * header. linktype is a DLT_ value. Fails with ERROR_STORE_FULL or ERROR_HOST. */
+/* Makes the file, which must not be there yet, and its directory, with the header. linktype is a DLT_ value.
+ * Fails with ERROR_STORE_FULL or ERROR_HOST. */
 MUST_USE enum status pcap_file_create(const char *path, int linktype, uint32_t snaplen, struct sink *sink,
                                       struct error *error);
 

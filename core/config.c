@@ -54,7 +54,7 @@ static const struct key KEYS[] = {
      "bytes, the most that is kept of a packet"},
     {"max_captures", KEY_NUMBER, PROGRAM_WORKER, AT(max_captures), "64", 1, 1024, NULL,
      "captures at once; further ones wait in order"},
-    {"ring_mb", KEY_NUMBER, PROGRAM_WORKER, AT(ring_mb), "64", 1, 1024, NULL,
+    {"ring_mb", KEY_NUMBER, PROGRAM_WORKER, AT(ring_mb), "32", 1, 1024, NULL,
      "MiB of kernel ring for each capture"},
     {"poll_interval", KEY_NUMBER, PROGRAM_WORKER, AT(poll_interval), "1000", 10, 60000, NULL,
      "milliseconds between looks for work when no doorbell rings"},

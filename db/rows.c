@@ -130,35 +130,50 @@ static void column_bind(sqlite3_stmt *statement, int at, const struct column *co
 static void text_read(sqlite3_stmt *statement, int at, char *out, size_t size)
 {
     const unsigned char *text = sqlite3_column_text(statement, at);
+    size_t length = text == NULL ? 0 : (size_t)sqlite3_column_bytes(statement, at);
 
-    snprintf(out, size, "%s", text == NULL ? "" : (const char *)text);
+    if (length >= size)
+        length = size - 1;
+    if (length > 0)
+        memcpy(out, text, length);
+    out[length] = '\0';
 }
 
+/* The value of a name's column, 0 where it is NULL or unknown. */
+static int32_t name_read(sqlite3_stmt *statement, int at, const struct names *names)
+{
+    const unsigned char *text = sqlite3_column_text(statement, at);
+    int value = text == NULL ? 0 : names_find(names, (const char *)text);
+
+    return value < 0 ? 0 : value;
+}
+
+/* Rows are read for every GET: each kind asks SQLite for what it needs and no more. */
 static void column_read(sqlite3_stmt *statement, int at, const struct column *column, void *record)
 {
     char *field = (char *)record + column->offset;
-    bool is_null = sqlite3_column_type(statement, at) == SQLITE_NULL;
-    int32_t small = is_null ? INT_ABSENT : sqlite3_column_int(statement, at);
-    int64_t large = sqlite3_column_int64(statement, at);
-    int value;
+    int32_t small;
+    int64_t large;
 
     switch (column->kind) {
     case COLUMN_TEXT:
         text_read(statement, at, field, column->size);
         break;
     case COLUMN_INT32:
+        small = sqlite3_column_type(statement, at) == SQLITE_NULL ? INT_ABSENT
+                                                                  : sqlite3_column_int(statement, at);
         memcpy(field, &small, sizeof small);
         break;
     case COLUMN_INT64:
+        large = sqlite3_column_int64(statement, at);
         memcpy(field, &large, sizeof large);
         break;
     case COLUMN_NAME:
-        value = is_null ? 0 : names_find(column->names, (const char *)sqlite3_column_text(statement, at));
-        small = value < 0 ? 0 : value;
+        small = name_read(statement, at, column->names);
         memcpy(field, &small, sizeof small);
         break;
     case COLUMN_FLAG:
-        *(bool *)field = small > 0;
+        *(bool *)field = sqlite3_column_int(statement, at) > 0;
         break;
     }
 }

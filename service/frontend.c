@@ -5,6 +5,7 @@
 #include "host/settle.h"
 #include "service/http.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -69,6 +70,8 @@ int frontend_run(const struct config *config)
     sigset_t stops;
 
     prctl(PR_SET_NAME, "pktcapd-rest");
+    /* An arena for each thread: requests allocate much, and glibc would let dozens of threads share a few. */
+    mallopt(M_ARENA_MAX, (int)config->http_threads + 4);
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);

@@ -16,6 +16,7 @@ from harness.daemon import BUILD
 from harness.frames import Background, number_of, numbers
 from harness.judges import Pcap, capinfos_count
 from harness.wait import SLOW, wait_until
+from harness.wire import Sender
 
 
 # ---- interfaces ----
@@ -78,6 +79,24 @@ def test_interface_that_is_down_at_the_start(daemon, wire):
     ended = daemon.client.terminate(session)
     assert ended["runtime"]["run"] == 2 and ended["runtime"]["packets_captured"] == 5
     assert "errormsg" not in ended
+
+
+def test_restart_on_an_interface_that_was_made_again(daemon, wire):
+    """The same name, another interface."""
+    daemon.expect_log("INTERFACE_GONE")
+    session = daemon.client.started(wire.near, capduration=100)
+    remove(wire)
+    daemon.client.wait_end(session)
+    sandbox.ip(f"link add {wire.near} type veth peer name {wire.far}",
+               *(f"link set {end} addrgenmode none arp off multicast off up" for end in (wire.near, wire.far)))
+    again = Sender(wire.far)
+    wait_until(lambda: wire.carries(again, wire.near), what="the new wire")
+    daemon.client.wait_for(daemon.client.restart(session), "STARTED")
+    again.send_all(numbers(5))
+    ended = daemon.client.terminate(session)
+    again.close()
+    assert ended["sessionstatus"] == "STOPPED" and "errormsg" not in ended
+    assert [number_of(data) for data in Pcap(ended["filelocation"]).data()] == list(range(5))
 
 
 def test_interface_removed_while_pending(make_daemon, make_wire):
@@ -279,6 +298,24 @@ def test_a_file_that_is_no_database(make_daemon):
     (daemon.data / "pktcapd.db").write_bytes(b"hello, world, this is no database at all" * 100)
     os.chmod(daemon.data / "pktcapd.db", 0o666)
     refused_start(daemon, "not a database")
+
+
+def test_a_directory_of_somebody_else(tmp_path, make_daemon):
+    """A slip in --data-dir gives nobody's files away."""
+    place = tmp_path / "home"
+    (place / "letters").mkdir(parents=True)
+    refused_start(make_daemon(data=place), "holds other directories")
+    assert place.stat().st_uid == 0 and os.listdir(place) == ["letters"]
+
+
+def test_a_common_directory(make_daemon):
+    """Even an empty one. A tmpfs of our own stands in, as a failure would give the machine's away."""
+    sandbox.mount("tmpfs", "/var/tmp", "tmpfs", data="mode=1777")
+    try:
+        refused_start(make_daemon(data="/var/tmp"), "/var/tmp belongs to another user")
+        assert os.stat("/var/tmp").st_uid == 0 and os.listdir("/var/tmp") == []
+    finally:
+        sandbox.unmount("/var/tmp")
 
 
 def test_missing_worker_binary(tmp_path, make_daemon):

@@ -8,7 +8,7 @@ from harness import sandbox
 from harness.client import parse
 from harness.frames import Background, number_of, numbers
 from harness.judges import Pcap, capinfos_count, tshark_count
-from harness.wait import SLOW, now_ms, wait_until
+from harness.wait import SLOW, now_ms, often_enough_within, wait_until
 
 
 def test_from_post_to_duration(client, wire):
@@ -198,11 +198,11 @@ def test_integers_are_written_plainly(client, wire):
 
 
 def test_pick_up_is_immediate(client, wire):
-    """The doorbell, not the poll of a second: also with the default ring of 64 MiB this takes some 20 ms."""
-    waits = []
-    for _ in range(5):
+    """The doorbell, not the poll of a second."""
+    def wait():
         session = client.create(wire.near, capamount=1)
         started = client.wait_for(session, "STARTED")
-        waits.append(started["runtime"]["started"] - session["starttime"])
         client.terminate(session)
-    assert sorted(waits)[2] <= 100 * SLOW, waits
+        return started["runtime"]["started"] - session["starttime"]
+
+    often_enough_within(100, lambda: [wait() for _ in range(5)])

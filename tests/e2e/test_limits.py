@@ -5,9 +5,9 @@ import pytest
 
 from harness.frames import Background, number_of, numbers
 from harness.judges import Pcap, capinfos_count
-from harness.wait import SLOW
+from harness.wait import SLOW, often_enough_within
 
-TOLERANCE_MS = 50 * SLOW
+TOLERANCE_MS = 50
 
 
 # ---- capamount ----
@@ -37,49 +37,47 @@ def overrun(session, seconds):
     return session["endtime"] - session["runtime"]["started"] - 1000 * seconds
 
 
-def middle(values):
-    """Of an odd number: one hiccup of the machine is not the service's."""
-    return sorted(values)[len(values) // 2]
-
-
-def test_capduration_on_a_silent_interface(client, wire):
+def ended_by_duration(client, wire):
+    """Three captures of a second, side by side."""
     sessions = [client.started(wire.near, capduration=1) for _ in range(3)]
     ended = [client.wait_end(session) for session in sessions]
     assert {session["stop_reason"] for session in ended} == {"DURATION"}
-    overruns = [overrun(session, 1) for session in ended]
-    assert min(overruns) >= 0 and middle(overruns) <= TOLERANCE_MS, overruns
-    for session in ended:
-        assert len(Pcap(session["filelocation"])) == 0
+    assert min(overrun(session, 1) for session in ended) >= 0
+    return ended
+
+
+def test_capduration_on_a_silent_interface(client, wire):
+    def overruns():
+        ended = ended_by_duration(client, wire)
+        assert all(len(Pcap(session["filelocation"])) == 0 for session in ended)
+        return [overrun(session, 1) for session in ended]
+
+    often_enough_within(TOLERANCE_MS, overruns)
 
 
 def test_capduration_on_a_busy_interface(client, wire):
-    with Background(wire.inward, rate=5000):
-        sessions = [client.started(wire.near, capduration=1) for _ in range(3)]
-        ended = [client.wait_end(session) for session in sessions]
-    overruns = [overrun(session, 1) for session in ended]
-    assert min(overruns) >= 0 and middle(overruns) <= TOLERANCE_MS, overruns
-    late, early = zip(*(edges(session) for session in ended))
-    assert middle(late) <= TOLERANCE_MS and middle(early) <= TOLERANCE_MS, (late, early)
+    def deviations():
+        with Background(wire.inward, rate=5000):
+            ended = ended_by_duration(client, wire)
+        return [max(overrun(session, 1), *edges(session)) for session in ended]
+
+    often_enough_within(TOLERANCE_MS, deviations)
 
 
 def edges(session):
     """How late the first packet is after the start, and how far the last one is from the deadline, in ms."""
     packets = Pcap(session["filelocation"]).packets
     started = session["runtime"]["started"]
-    first, last = packets[0].ns / 1e6, packets[-1].ns / 1e6
-    # A packet may come between the tap's opening and the start of the clock.
-    assert first >= started - 20
-    return abs(first - started), abs(last - started - 1000)
+    return abs(packets[0].ns / 1e6 - started), abs(packets[-1].ns / 1e6 - started - 1000)
 
 
 def test_the_end_shows_in_the_row_at_once(client, wire):
     """Not only endtime is right: whoever asks after the duration learns of the end."""
-    delays = []
-    for _ in range(3):
-        session = client.started(wire.near, capduration=1)
+    def delay(session):
         client.wait_end(session)
-        delays.append(time.time_ns() // 1_000_000 - session["runtime"]["started"] - 1000)
-    assert middle(delays) <= 100 * SLOW, delays
+        return time.time_ns() // 1_000_000 - session["runtime"]["started"] - 1000
+
+    often_enough_within(100, lambda: [delay(client.started(wire.near, capduration=1)) for _ in range(3)])
 
 
 # ---- capfilesize ----
@@ -148,7 +146,7 @@ def test_default_duration_applies_when_nothing_is_given(strict_daemon, wire):
     session = client.wait_end(client.create(wire.near))
     assert session["limits"] == {"capduration": 1, "capamount": 50, "capfilesize": 1, "capsnaplen": 100}
     assert session["stop_reason"] == "DURATION"
-    assert middle([overrun(session, 1)]) <= 4 * TOLERANCE_MS
+    assert 0 <= overrun(session, 1) <= 500 * SLOW
 
 
 def test_default_duration_does_not_apply_when_a_limit_is_given(strict_daemon, wire):
@@ -161,7 +159,7 @@ def test_the_servers_longest_duration(strict_daemon, wire):
     client = strict_daemon.client
     session = client.wait_end(client.create(wire.near, capduration=1000))
     assert session["request"]["capduration"] == 1000 and session["limits"]["capduration"] == 2
-    assert session["stop_reason"] == "DURATION" and 0 <= overrun(session, 2) <= 4 * TOLERANCE_MS
+    assert session["stop_reason"] == "DURATION" and 0 <= overrun(session, 2) <= 500 * SLOW
 
 
 def test_the_servers_largest_amount(strict_daemon, wire):

@@ -9,7 +9,7 @@ import pytest
 from harness import sandbox
 from harness.frames import numbers
 from harness.judges import Pcap
-from harness.wait import SLOW, wait_until
+from harness.wait import SLOW
 
 CAP_NET_RAW = 1 << 13
 NOBODY = pwd.getpwnam("nobody")
@@ -43,7 +43,7 @@ def capabilities(status, which):
 def check_rights(pid, uid, effective):
     for status in threads(pid):
         assert status["Uid"].split() == [str(uid)] * 4
-        assert "0" not in status["Gid"].split() + status["Groups"].split()
+        assert "0" not in status["Gid"].split() and status.get("Groups", "").split() == []
         assert capabilities(status, "Eff") == capabilities(status, "Prm") == effective
         for which in ("Inh", "Bnd", "Amb"):
             assert capabilities(status, which) == 0, which
@@ -159,7 +159,7 @@ def test_without_root(make_daemon, tmp_path, wire):
             assert capabilities(status, "Eff") == capabilities(status, "Prm") == 0
     session = daemon.client.wait_end(daemon.client.create(wire.near))
     assert (session["sessionstatus"], session["stop_reason"]) == ("ERROR", "PERMISSION")
-    assert "CAP_NET_RAW" in session["errormsg"]
+    assert "CAP_NET_RAW" in session["errormsg"] and "filelocation" not in session
     assert daemon.client.delete(session)["sessionid"] == session["sessionid"]
 
 
@@ -176,16 +176,18 @@ def voluntary_switches(daemon):
     return sum(int(status["voluntary_ctxt_switches"]) for pid in daemon.pids() for status in threads(pid))
 
 
+def wake_ups(daemon, seconds):
+    """Per second."""
+    before, began = voluntary_switches(daemon), time.monotonic()
+    time.sleep(seconds)  # the time to measure, not one to wait for something
+    return (voluntary_switches(daemon) - before) / (time.monotonic() - began)
+
+
 @pytest.mark.slow
-def test_an_idle_service_sleeps(make_daemon):
-    """The service wakes up a few times a second. civetweb's own threads look around too."""
+def test_an_idle_service_hardly_wakes_up(make_daemon):
+    """The least of three: what the machine does beside us is not the service's."""
     daemon = make_daemon().start()
     daemon.client.list()
     daemon.client.http.close()
-    wait_until(lambda: len(daemon.pids()) == 3)
-    before, began = voluntary_switches(daemon), time.monotonic()
-    seconds = 3
-    while time.monotonic() - began < seconds:  # the measure itself takes this long
-        time.sleep(0.1)
-    rate = (voluntary_switches(daemon) - before) / (time.monotonic() - began)
-    assert rate <= 12 * max(1, SLOW / 2), f"{rate:.1f} wake-ups per second"
+    rates = [wake_ups(daemon, 2) for _ in range(3)]
+    assert min(rates) <= 12 * SLOW, rates

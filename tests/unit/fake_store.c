@@ -219,6 +219,8 @@ enum status store_delete_session(struct store *store, const char *id, struct err
         return error->status;
     if (row == NULL)
         return no_such(id, error);
+    if (store->full_while != NULL && access(store->full_while, F_OK) == 0)
+        return error_set(error, ERROR_STORE_FULL, NULL, "the disk is full");
     if (!session_state_has_ended(row->session.run.state) ||
         (store->stuck_id != NULL && strcmp(store->stuck_id, id) == 0))
         return running(id, error);

@@ -27,6 +27,7 @@ struct store {
     int calls[FAKE_CALLS];
     enum error_code fails[FAKE_CALLS]; /* 0: it works */
     int fails_after[FAKE_CALLS];       /* once so many calls have worked */
+    const char *full_while;            /* deleting fails as on a full disk while this file is there */
     const char *stuck_id;              /* deleting this one fails as if it ran */
     const char *vanishing_id;          /* getting this one fails as if it were deleted meanwhile */
 

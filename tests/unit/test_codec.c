@@ -826,6 +826,9 @@ static void no_object(void **state)
         {"true ", "the body is a boolean; it must be an object"},
         {"null ", "the body is null; it must be an object"},
         {"12 ", "the body is an integer; it must be an object"},
+        {"12", "the body is an integer; it must be an object"},
+        {"null", "the body is null; it must be an object"},
+        {"false", "the body is a boolean; it must be an object"},
     };
 
     (void)state;

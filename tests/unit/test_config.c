@@ -45,7 +45,7 @@ static const struct key_case {
     {"max_filesize", NUMBER, AT(max_filesize), NULL, 10000, "6", 6},
     {"max_snaplen", NUMBER, AT(max_snaplen), NULL, 262144, "24", 24},
     {"max_captures", NUMBER, AT(max_captures), NULL, 64, "1024", 1024},
-    {"ring_mb", NUMBER, AT(ring_mb), NULL, 64, "7", 7},
+    {"ring_mb", NUMBER, AT(ring_mb), NULL, 32, "7", 7},
     {"poll_interval", NUMBER, AT(poll_interval), NULL, 1000, "10", 10},
     {"disk_reserve_mb", NUMBER, AT(disk_reserve_mb), NULL, 256, "0", 0},
     {"http_threads", NUMBER, AT(http_threads), NULL, 64, "4", 4},
@@ -272,7 +272,7 @@ static void flags_beat_environment_beats_file(void **state)
 {
     struct place *place = *state;
 
-    check_precedence(place, 0, "", LOG_INFO, 64);
+    check_precedence(place, 0, "", LOG_INFO, 32);
     for (unsigned sources = 1; sources < 8; sources++)
         if (sources & IN_FLAGS)
             check_precedence(place, sources, "flagger", LOG_DEBUG, 3);

@@ -715,11 +715,29 @@ static void delete_keeps_files_when_the_row_stays(void **state)
 /* On a full disk the files make room for the change of the row. */
 static void delete_makes_room_on_a_full_disk(void **state)
 {
+    char file[DATA_PATH_SIZE];
+
     (void)state;
     file_give(fake_store_add(store, ID, STATE_FINISHED), 10, 10);
+    store->full_while = data_dir_path(&directory, "captures/" ID "/run-1.pcap", file);
+    assert_done(op_delete_session(&context, ID, &session, &errors));
+    assert_int_equal(store->count, 0);
+    assert_false(is_there("captures/" ID));
+}
+
+/* Others may be full for ever, and what runs keeps its file. */
+static void delete_on_a_disk_that_stays_full(void **state)
+{
+    (void)state;
+    file_give(fake_store_add(store, OTHER_ID, STATE_STARTED), 10, 10);
+    file_give(fake_store_add(store, ID, STATE_FINISHED), 10, 10);
     store->fails[FAKE_DELETE] = ERROR_STORE_FULL;
+    assert_failed(op_delete_session(&context, OTHER_ID, &session, &errors), ERROR_STORE_FULL, "",
+                  "told to fail");
+    assert_true(is_there("captures/" OTHER_ID "/run-1.pcap"));
+    assert_int_equal(store->calls[FAKE_DELETE], 1);
     assert_failed(op_delete_session(&context, ID, &session, &errors), ERROR_STORE_FULL, "", "told to fail");
-    assert_false(is_there("captures/" ID "/run-1.pcap"));
+    assert_int_equal(store->calls[FAKE_DELETE], 3);
 }
 
 static struct capture_file open_file(int32_t run)
@@ -1031,6 +1049,20 @@ static void foreign_cursors(void **state)
     }
 }
 
+/* The place is sound, what follows it is not hexadecimal. */
+static void cursors_with_bad_digits(void **state)
+{
+    static const char *const ENDS[] = {"4", "4g", "g4", "00", " 4", "4 ", "0x", "+4", "4100"};
+    char cursor[128];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(ENDS); i++) {
+        hex_of("1 starttime 5 ", cursor);
+        strcat(cursor, ENDS[i]);
+        cursor_refused(cursor, NULL, false);
+    }
+}
+
 static void cursors_too_long(void **state)
 {
     static const size_t LENGTHS[] = {2398, 2400, 2402, 8000};
@@ -1111,14 +1143,15 @@ static void delete_all_beside_others(void **state)
     char stuck[UUID_SIZE], vanishing[UUID_SIZE];
 
     (void)state;
-    sessions_add(0, 10, STATE_FINISHED);
+    sessions_add(0, 250, STATE_FINISHED);
     nth_id(3, stuck);
     nth_id(6, vanishing);
     store->stuck_id = stuck;
     store->vanishing_id = vanishing;
     seen.count = 0;
     assert_done(op_delete_sessions(&context, seen_add, &seen, &errors));
-    assert_int_equal(seen.count, 8);
+    assert_int_equal(seen.count, 248);
+    assert_int_equal(store->calls[FAKE_GET], 250); /* each was tried once */
     for (size_t i = 0; i < seen.count; i++) {
         assert_string_not_equal(seen.ids[i], stuck);
         assert_string_not_equal(seen.ids[i], vanishing);
@@ -1552,6 +1585,19 @@ static void bad_parameters(void **state)
     assert_int_equal(store->count, 1);
 }
 
+static void messages_name_the_parameters(void **state)
+{
+    (void)state;
+    ask("GET", MANAGER "/sessions", "page=2", NULL, NULL);
+    assert_string_equal(text_of(body, "error_message"),
+                        "this path takes no query parameter page; it takes page_size, "
+                        "cursor, sort_by, sort_ascending");
+    done();
+    ask("GET", MANAGER "/session/" ID, "page=2", NULL, NULL);
+    assert_string_equal(text_of(body, "error_message"), "this path takes no query parameter page");
+    done();
+}
+
 static void good_parameters(void **state)
 {
     static const struct {
@@ -1774,6 +1820,7 @@ int main(void)
         TEST(delete_without_files),
         TEST(delete_keeps_files_when_the_row_stays),
         TEST(delete_makes_room_on_a_full_disk),
+        TEST(delete_on_a_disk_that_stays_full),
         TEST(file_size_is_the_lesser),
         TEST(file_of_each_run),
         TEST(file_names),
@@ -1784,6 +1831,7 @@ int main(void)
         TEST(cursors_carry_any_value),
         TEST(cursors_carry_the_longest_name),
         TEST(foreign_cursors),
+        TEST(cursors_with_bad_digits),
         TEST(cursors_too_long),
         TEST(cursors_of_another_order),
         TEST(cursors_of_the_default_order),
@@ -1805,6 +1853,7 @@ int main(void)
         TEST(statuses_of_failures),
         TEST(unknown_node),
         TEST(bad_parameters),
+        TEST(messages_name_the_parameters),
         TEST(good_parameters),
         TEST(handlers_list_pages),
         TEST(handlers_delete_all),

@@ -1,6 +1,6 @@
 /*
- * The capture file and the writer in front of it. What is written is read back with libpcap. write() and
- * fsync() of the product pass through here (the linker's --wrap), so that the disk can be full at any byte.
+ * The capture file and the writer in front of it. What is written is read back with libpcap. write(), fsync()
+ * and pread() of the product pass through here (the linker's --wrap), so that the disk can fail at any byte.
  */
 #include "capture/pcap_file.h"
 #include "capture/writer.h"
@@ -38,11 +38,15 @@ static struct {
     int cause;      /* errno of a write beyond the room; 0: write() returns 0 */
     int sync_cause; /* errno of fsync(), or 0 */
     int syncs;
+    int read_interrupts; /* so many reads are interrupted first */
+    int64_t bad_place;   /* reading this byte of a file fails; -1: none does */
 } disk;
 
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 int __wrap_fsync(int fd);
+ssize_t __real_pread(int fd, void *data, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
 
 ssize_t __wrap_write(int fd, const void *data, size_t size)
 {
@@ -70,9 +74,21 @@ int __wrap_fsync(int fd)
     return disk.sync_cause == 0 ? 0 : -1;
 }
 
+ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
+{
+    bool interrupted = disk.read_interrupts > 0 && disk.read_interrupts-- > 0;
+    bool bad = disk.bad_place >= offset && disk.bad_place < offset + (int64_t)size;
+
+    if (!interrupted && !bad)
+        return __real_pread(fd, data, size, offset);
+    errno = interrupted ? EINTR : EIO;
+    return -1;
+}
+
 static void disk_mend(void)
 {
     memset(&disk, 0, sizeof disk);
+    disk.bad_place = -1;
     disk.room = disk.piece = SIZE_MAX;
     disk.cause = ENOSPC;
 }
@@ -482,6 +498,7 @@ static void short_and_interrupted_writes(void **state)
     disk.interrupts = 5;
     assert_int_equal(sink.ops->write(&sink, &batch, &error), STATUS_OK);
     assert_int_equal(batch.packets, COUNT(SIZES));
+    assert_int_equal(batch.packet_bytes, 60 + 0 + 1 + 15 + 16 + 17 + 100 + 0);
     assert_int_equal(sink.size, size_of_packets(SIZES, COUNT(SIZES)));
     sink_drop(&sink);
     assert_holds(SIZES, COUNT(SIZES));
@@ -678,6 +695,43 @@ static void reopen_a_sound_file(void **state)
         sink_drop(&sink);
         assert_holds(SIZES, COUNT(SIZES));
     }
+}
+
+/* A place that cannot be read ends nothing: the file stays as it is, to be rescued. */
+static void unreadable_places(void **state)
+{
+    uint32_t sizes[12];
+    static const int64_t PLACES[] = {0, 30, MIB - 1, MIB, 2 * MIB};
+    struct pcap_tally tally;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        sizes[i] = SNAPLEN;
+    file_make(sizes, COUNT(sizes));
+    for (size_t i = 0; i < COUNT(PLACES); i++) {
+        disk.bad_place = PLACES[i];
+        assert_not_reopened(ERROR_HOST);
+        assert_int_equal(size_of(path), size_of_packets(sizes, COUNT(sizes)));
+    }
+    disk_mend();
+    struct sink sink = reopen(&tally);
+    assert_tally(&tally, sizes, COUNT(sizes));
+    sink_drop(&sink);
+}
+
+static void interrupted_reads(void **state)
+{
+    struct sink sink;
+    struct pcap_tally tally;
+    struct error error;
+
+    (void)state;
+    file_make(SIZES, COUNT(SIZES));
+    disk.read_interrupts = 5;
+    sink = reopen(&tally);
+    assert_tally(&tally, SIZES, COUNT(SIZES));
+    assert_int_equal(sink.ops->close(&sink, &error), STATUS_OK);
+    assert_int_equal(disk.syncs, 2);
 }
 
 static void other_files(void **state)
@@ -1197,6 +1251,7 @@ static void writer_into_a_file(void **state)
     assert_true(totals.failed);
     assert_int_equal(totals.error.code, ERROR_STORE_FULL);
     assert_int_equal(totals.packets + totals.lost_packets, MANY);
+    assert_int_equal(totals.packet_bytes, bytes_of((size_t)totals.packets));
     assert_int_equal(size_of(path), totals.size);
     assert_in_range(totals.size, 5 * MIB / 2 - 1600, 5 * MIB / 2 + PCAP_FILE_HEADER_SIZE);
     pcap = reader_open(DLT_EN10MB);
@@ -1229,6 +1284,8 @@ int main(void)
         FILE_TEST(tails_that_are_no_record),
         FILE_TEST(hole_in_the_middle),
         FILE_TEST(reopen_a_sound_file),
+        FILE_TEST(unreadable_places),
+        FILE_TEST(interrupted_reads),
         FILE_TEST(other_files),
         FILE_TEST(no_file),
         FILE_TEST(reopen_leaves_a_held_file_alone),

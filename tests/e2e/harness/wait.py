@@ -19,3 +19,19 @@ def wait_until(condition, timeout=5.0, what="the condition", pause=0.01):
 
 def now_ms():
     return time.time_ns() // 1_000_000
+
+
+def middle(values):
+    """Of an odd number: one hiccup of the machine is not the service's."""
+    return sorted(values)[len(values) // 2]
+
+
+def often_enough_within(limit, measure, attempts=3):
+    """measure() gives an odd number of values, the middle one of which must be within the limit (times SLOW). Measured
+    again if it is not: a machine that is busy with something else is slow for a while, a wrong service always."""
+    seen = []
+    for _ in range(attempts):
+        seen.append(measure())
+        if middle(seen[-1]) <= limit * SLOW:
+            return
+    raise AssertionError(f"not within {limit * SLOW:g}: {seen}")
