@@ -1035,6 +1035,23 @@ static void writer_fills_batches_to_the_byte(void **state)
     assert_int_equal(memory.writes, 2);
 }
 
+/* A full batch holds all that arrived before the packet that no longer fitted. */
+static void full_batches_say_up_to_when(void **state)
+{
+    struct writer *writer = memory_writer();
+    struct writer_totals totals;
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        struct packet quarter = packet_make(i, MIB / 4 - MEMORY_HEADER);
+        writer_append(writer, &quarter, MIB / 4);
+    }
+    totals = settled(writer, 4);
+    assert_int_equal(totals.flushed_ms, packet_make(4, 0).timestamp_ns / 1000000);
+    writer_close(writer, &totals);
+    assert_int_equal(totals.packets, 5);
+}
+
 static void writer_flushes(void **state)
 {
     struct writer *writer = memory_writer();
@@ -1294,6 +1311,7 @@ int main(void)
         WRITER_TEST(writer_of_nothing),
         WRITER_TEST(writer_keeps_order),
         WRITER_TEST(writer_fills_batches_to_the_byte),
+        WRITER_TEST(full_batches_say_up_to_when),
         WRITER_TEST(writer_flushes),
         WRITER_TEST(writer_does_not_promise),
         WRITER_TEST(writer_has_patience),
