@@ -231,16 +231,15 @@ enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZ
     char path[DATA_PATH_SIZE];
 
     data_dir_path(directory, "node-id", path);
-    if (node_id_read(path, out))
-        return STATUS_OK;
-    if (access(path, F_OK) == 0)
+    if (access(path, F_OK) != 0 && !node_id_write(directory, path))
+        return error_set(error, ERROR_HOST, NULL, "cannot write %s/node-id: %s", directory->shown,
+                         strerror(errno));
+    /* Read only now that it is there, as the other program may have made it a moment ago. */
+    if (!node_id_read(path, out))
         return error_set(error, ERROR_HOST, NULL,
                          "%s/node-id does not hold a UUID; restore it, or remove it to become "
                          "a new node",
                          directory->shown);
-    if (!node_id_write(directory, path) || !node_id_read(path, out))
-        return error_set(error, ERROR_HOST, NULL, "cannot write %s/node-id: %s", directory->shown,
-                         strerror(errno));
     return STATUS_OK;
 }
 

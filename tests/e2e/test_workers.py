@@ -1,7 +1,9 @@
 """The pool: order, the doorbell, and several workers on one database."""
+import re
 import sqlite3
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -100,6 +102,17 @@ def test_without_a_worker_sessions_wait(make_daemon, make_worker, wire):
     for session in sessions:
         daemon.client.wait_for(session, "STARTED")
         daemon.client.terminate(session)
+
+
+def test_programs_that_start_at_once_are_one_node(make_daemon, make_worker):
+    """Whoever comes first makes the node's id; the others take it, and nobody trips over it half made."""
+    for _ in range(5):
+        daemon = make_daemon("--worker=external")
+        with ThreadPoolExecutor(4) as beside:
+            started = [beside.submit(daemon.start), *(beside.submit(make_worker, daemon) for _ in range(3))]
+        logs = [one.result().text() for one in started]
+        nodes = {re.search(r"node ([0-9a-f-]{36})", log)[1] for log in logs}
+        assert nodes == {(daemon.data / "node-id").read_text().strip()}
 
 
 def seconds_to_start(client, wire):
