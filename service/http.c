@@ -15,6 +15,7 @@
 
 enum {
     BODY_MAX = 64 * 1024,
+    DISCARD_MAX = 1 << 20,
     BODY_TOO_LARGE = -2,
     BODY_BROKEN = -1,
     DOWNLOAD_PIECE = 256 * 1024,
@@ -182,7 +183,16 @@ static bool expects_continue(const struct mg_connection *connection)
     return expect != NULL && strcasecmp(expect, "100-continue") == 0;
 }
 
-static int body_refuse(struct mg_connection *connection, int64_t problem)
+/* A close with bytes unread would take the answer back from a client that is still sending. */
+static void body_discard(struct mg_connection *connection, char *body)
+{
+    int got = 1;
+
+    for (int64_t left = DISCARD_MAX; left > 0 && got > 0; left -= got)
+        got = mg_read(connection, body, BODY_MAX);
+}
+
+static int body_refuse(struct mg_connection *connection, int64_t problem, char *body)
 {
     struct answer answer = {0};
     char message[96];
@@ -194,6 +204,8 @@ static int body_refuse(struct mg_connection *connection, int64_t problem)
         answer_http_error(&answer, 400, "the body cannot be read: it is badly framed, or ends too early");
     json_send(connection, &answer, false, true);
     free(answer.body);
+    if (problem == BODY_TOO_LARGE && !expects_continue(connection))
+        body_discard(connection, body);
     return answer.status;
 }
 
@@ -297,7 +309,7 @@ static int request_begin(struct mg_connection *connection)
         length = body_read(connection, thread->body);
     }
     if (length < 0)
-        return body_refuse(connection, length);
+        return body_refuse(connection, length, thread->body);
     thread->body[length] = '\0';
     thread->call = (struct call){
         .context = &thread->context,
