@@ -90,12 +90,18 @@ void capture_end_with_error(struct capture *capture, enum stop_reason reason, co
     capture_end(capture, STATE_ERROR, reason);
 }
 
+static void suspend(struct capture *capture, bool held_back)
+{
+    pthread_mutex_lock(&capture->mutex);
+    capture->report.suspended = true;
+    capture->report.held_back = held_back;
+    pthread_mutex_unlock(&capture->mutex);
+}
+
 void capture_hold_back(struct capture *capture, const struct error *error)
 {
     log_info("session %s waits: %s", capture->plan.session.id, error->message);
-    pthread_mutex_lock(&capture->mutex);
-    capture->report.suspended = capture->report.held_back = true;
-    pthread_mutex_unlock(&capture->mutex);
+    suspend(capture, true);
 }
 
 bool capture_has_ended(const struct capture *capture)
@@ -181,13 +187,10 @@ static void obey(struct capture *capture)
         return;
     if (order != ORDER_ABANDON)
         drain(capture);
-    if (order == ORDER_TERMINATE) {
+    if (order == ORDER_TERMINATE)
         capture_end(capture, STATE_STOPPED, STOP_TERMINATED);
-        return;
-    }
-    pthread_mutex_lock(&capture->mutex);
-    capture->report.suspended = true;
-    pthread_mutex_unlock(&capture->mutex);
+    else
+        suspend(capture, false);
 }
 
 static void check_writer(struct capture *capture)

@@ -47,11 +47,12 @@ static void not_taken_over(struct capture *capture, const struct error *error)
 static void take_over(struct capture *capture)
 {
     const struct limits *limits = &capture->plan.session.limits;
+    char path[DATA_PATH_SIZE];
     struct pcap_tally tally;
     struct error error;
 
-    data_dir_path(capture->plan.directory, capture->run.file, capture->path);
-    if (pcap_file_reopen(capture->path, &capture->sink, &tally, &error) != STATUS_OK) {
+    data_dir_path(capture->plan.directory, capture->run.file, path);
+    if (pcap_file_reopen(path, &capture->sink, &tally, &error) != STATUS_OK) {
         not_taken_over(capture, &error);
         return;
     }
@@ -100,7 +101,7 @@ static void open_tap(struct capture *capture)
 
 static void open_file(struct capture *capture)
 {
-    char name[sizeof capture->run.file];
+    char name[sizeof capture->run.file], path[DATA_PATH_SIZE];
     struct error error;
 
     if (capture->sink_open) {
@@ -113,10 +114,9 @@ static void open_file(struct capture *capture)
     }
     data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->plan.lease.claim, name,
                           sizeof name);
-    data_dir_path(capture->plan.directory, name, capture->path);
-    if (pcap_file_create(capture->path, tap_linktype(capture->tap),
-                         (uint32_t)capture->plan.session.limits.snaplen, &capture->sink,
-                         &error) != STATUS_OK) {
+    data_dir_path(capture->plan.directory, name, path);
+    if (pcap_file_create(path, tap_linktype(capture->tap), (uint32_t)capture->plan.session.limits.snaplen,
+                         &capture->sink, &error) != STATUS_OK) {
         capture_end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL,
                                &error);
         return;

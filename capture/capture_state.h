@@ -22,7 +22,6 @@ struct capture {
     struct capture_report report;
 
     /* The rest belongs to the thread. */
-    char path[DATA_PATH_SIZE];
     struct point point;
     struct tap *tap;
     struct sink sink;

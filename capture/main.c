@@ -4,14 +4,13 @@
 #include "core/log.h"
 #include "host/doorbell.h"
 #include "host/settle.h"
+#include "host/signals.h"
 
 #include <dirent.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -110,26 +109,13 @@ static void close_all(struct worker *worker)
     store_close(worker->store);
 }
 
-/* Blocked before any thread starts, so that all inherit it and signal_fd gets them. */
-static int signals_open(void)
-{
-    sigset_t stops;
-
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int run(struct worker *worker)
 {
     struct error error;
 
     log_open("pktcap-worker", (enum log_level)worker->config.log_level);
     umask(027);
-    worker->signal_fd = signals_open();
+    worker->signal_fd = signals_open(false);
     enum status status =
         settle(worker->config.user, worker->config.data_dir, CAP_NET_RAW, &worker->directory, &error);
     if (status == STATUS_OK && !privileges_have(CAP_NET_RAW))

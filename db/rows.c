@@ -195,6 +195,20 @@ void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key)
         column_read(statement, at++, &RUN_COLUMNS[i], session);
 }
 
+enum status session_touch(struct store *store, int64_t run_key, const char *user, int64_t now_ms,
+                          struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, TOUCH_SESSION, error);
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_integer(statement, 1, run_key);
+    bind_integer(statement, 2, now_ms);
+    bind_text(statement, 3, user);
+    return statement_step(store, statement, &row, error);
+}
+
 static void option_read(sqlite3_stmt *statement, struct packet_capture_request *request, uint32_t i)
 {
     int name = names_find(&option_names, (const char *)sqlite3_column_text(statement, 0));

@@ -18,4 +18,9 @@ void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key);
 MUST_USE enum status rows_read_lists(struct store *store, int64_t key, struct session *session,
                                      struct error *error);
 
+/* The session of this run has changed: counts its revision up and notes when and by whom ("": user
+ * unchanged). */
+MUST_USE enum status session_touch(struct store *store, int64_t run_key, const char *user, int64_t now_ms,
+                                   struct error *error);
+
 #endif

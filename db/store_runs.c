@@ -79,19 +79,6 @@ enum status store_claim_run(struct store *store, const char *node_id, const char
     return status;
 }
 
-static enum status run_touch(struct store *store, int64_t key, int64_t now_ms, struct error *error)
-{
-    sqlite3_stmt *statement = statement_get(store, TOUCH_SESSION, error);
-    bool row;
-
-    if (statement == NULL)
-        return error->status;
-    bind_integer(statement, 1, key);
-    bind_integer(statement, 2, now_ms);
-    bind_text(statement, 3, "");
-    return statement_step(store, statement, &row, error);
-}
-
 static enum status report_write(struct store *store, struct run_report *report, int64_t lease_until_ms,
                                 struct error *error)
 {
@@ -163,7 +150,7 @@ static enum status start_run(struct store *store, struct run_report *report, str
     bind_integer(statement, 5, report->reported_ms);
     if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
         return status;
-    return run_touch(store, report->lease.key, report->run.started_ms, error);
+    return session_touch(store, report->lease.key, "", report->run.started_ms, error);
 }
 
 enum status store_start_run(struct store *store, struct run_report *report, struct error *error)
@@ -229,7 +216,7 @@ static enum status finish_run(struct store *store, struct run_report *report, st
     bind_integer(statement, 4, run->ended_ms);
     if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
         return status;
-    return run_touch(store, report->lease.key, run->ended_ms, error);
+    return session_touch(store, report->lease.key, "", run->ended_ms, error);
 }
 
 enum status store_finish_run(struct store *store, struct run_report *report, struct error *error)

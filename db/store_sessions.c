@@ -125,20 +125,6 @@ static enum status newest_run_read(struct store *store, const char *id, struct n
     return STATUS_OK;
 }
 
-static enum status session_touch(struct store *store, int64_t run_key, const char *user, int64_t now_ms,
-                                 struct error *error)
-{
-    sqlite3_stmt *statement = statement_get(store, TOUCH_SESSION, error);
-    bool row;
-
-    if (statement == NULL)
-        return error->status;
-    bind_integer(statement, 1, run_key);
-    bind_integer(statement, 2, now_ms);
-    bind_text(statement, 3, user);
-    return statement_step(store, statement, &row, error);
-}
-
 static enum status stop_newest_run(struct store *store, const char *id, const char *user, int64_t now_ms,
                                    struct error *error)
 {

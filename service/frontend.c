@@ -3,15 +3,14 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/settle.h"
+#include "host/signals.h"
 #include "service/http.h"
 
 #include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,16 +66,11 @@ int frontend_run(const struct config *config)
     struct service service;
     struct http_server *server;
     struct error error;
-    sigset_t stops;
 
     prctl(PR_SET_NAME, "pktcapd-rest");
     /* An arena for each thread: requests allocate much, and glibc would let dozens of threads share a few. */
     mallopt(M_ARENA_MAX, (int)config->http_threads + 4);
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_SETMASK, &stops, NULL);
-    int signal_fd = signalfd(-1, &stops, SFD_CLOEXEC);
+    int signal_fd = signals_open(false);
     enum status status = settle(config->user, config->data_dir, NO_CAPABILITY, &directory, &error);
     if (status == STATUS_OK)
         status = store_try(&directory, &error);

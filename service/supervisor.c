@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "host/signals.h"
 #include "service/frontend.h"
 
 #include <errno.h>
@@ -215,25 +216,12 @@ static void stop_all(struct supervisor *supervisor)
     }
 }
 
-static int signals_open(void)
-{
-    sigset_t watched;
-
-    sigemptyset(&watched);
-    sigaddset(&watched, SIGTERM);
-    sigaddset(&watched, SIGINT);
-    sigaddset(&watched, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &watched, NULL);
-    signal(SIGPIPE, SIG_IGN); /* whoever reads the log may end before us */
-    return signalfd(-1, &watched, SFD_CLOEXEC);
-}
-
 int supervise(const struct config *config, char **argv)
 {
     struct supervisor supervisor = {
         .config = config,
         .argv = argv,
-        .signal_fd = signals_open(),
+        .signal_fd = signals_open(true),
         .children = {{.name = "the front end", .run = run_frontend, .lifeline = -1},
                      {.name = "pktcap-worker", .run = run_worker, .lifeline = -1}},
     };
