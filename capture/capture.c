@@ -27,6 +27,16 @@ static void notify(const struct capture *capture)
         log_error("cannot notify: %s", strerror(errno));
 }
 
+/* What the sink has to say goes to errormsg once, while the capture goes on. */
+static void note_sink(struct capture *capture)
+{
+    if (strcmp(capture->totals.note, capture->noted) == 0)
+        return;
+    memcpy(capture->noted, capture->totals.note, sizeof capture->noted);
+    if (capture->noted[0] != '\0')
+        capture_note(capture, capture->noted);
+}
+
 void capture_count(struct capture *capture)
 {
     struct counters *counters = &capture->run.counters;
@@ -37,6 +47,11 @@ void capture_count(struct capture *capture)
     counters->packets_captured = capture->totals.packets;
     counters->bytes_captured = capture->totals.packet_bytes;
     counters->file_size = capture->totals.size;
+    counters->packets_overwritten = capture->totals.overwritten;
+    counters->packets_streamed = capture->totals.streamed;
+    counters->packets_unsent = capture->totals.unsent;
+    counters->packets_fragmented = capture->totals.fragmented;
+    note_sink(capture);
     if (capture->tap == NULL)
         return;
     tap_read_statistics(capture->tap, &statistics);
@@ -46,6 +61,23 @@ void capture_count(struct capture *capture)
         counters->packets_dropped_interface =
             capture->interface_dropped_before +
             (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
+}
+
+/* What the tap did in this worker's time, for the statistics at the end of a file. */
+static void summarize(const struct capture *capture, struct sink_summary *summary)
+{
+    struct tap_statistics statistics = {0};
+
+    if (capture->tap != NULL)
+        tap_read_statistics(capture->tap, &statistics);
+    *summary = (struct sink_summary){
+        .started_ns = capture->opened_ns,
+        .ended_ns = clock_now_ns(),
+        .matched = statistics.taken + statistics.dropped,
+        .dropped = statistics.dropped,
+        .skipped = capture->skipped,
+        .dropped_interface = (int64_t)(capture->interface_dropped - capture->interface_dropped_start),
+    };
 }
 
 static void report_publish(struct capture *capture, enum capture_phase phase)
@@ -302,10 +334,12 @@ static void run(struct capture *capture)
 static void close_writer(struct capture *capture)
 {
     struct writer *writer = capture->writer;
+    struct sink_summary summary;
 
     writer_flush(writer, capture->frozen_ms == 0 ? clock_now_ms() : capture->frozen_ms);
     capture->writer = NULL;
-    writer_close(writer, &capture->totals);
+    summarize(capture, &summary);
+    writer_close(writer, &summary, &capture->totals);
     check_writer(capture);
 }
 
@@ -329,7 +363,7 @@ static void close_all(struct capture *capture)
 
     if (capture->writer != NULL)
         close_writer(capture);
-    else if (capture->sink_open && capture->sink.ops->close(&capture->sink, &error) != STATUS_OK)
+    else if (capture->sink_open && capture->sink.ops->close(&capture->sink, NULL, &error) != STATUS_OK)
         capture_note(capture, error.message);
     if (capture->tap != NULL)
         close_tap(capture);

@@ -153,6 +153,7 @@ static void check_space(struct capture *capture)
 
 static void start_clock(struct capture *capture)
 {
+    capture->opened_ns = clock_now_ns();
     int64_t now_ms = clock_now_ms(), most_ms = capture->plan.session.limits.duration_s * MS_PER_S;
 
     if (capture->run.state == STATE_CREATED) {

@@ -28,7 +28,10 @@ struct capture {
     bool sink_open; /* and not yet the writer's */
     struct writer *writer;
     struct writer_totals totals;
+    char noted[sizeof((struct writer_totals *)0)->note]; /* the sink's last word that is in errormsg */
     struct run run;
+    int64_t opened_ns;                      /* epoch: the tap took packets in from then on */
+    int64_t skipped;                        /* by caprate, in this worker's time */
     int64_t cutoff_ns;                      /* epoch: packets after it came after the deadline; 0: none yet */
     int64_t read_bytes;                     /* encoded in the read under way */
     int64_t packets, size, size_limit;      /* as encoded: ahead of totals */

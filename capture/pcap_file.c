@@ -101,10 +101,11 @@ static enum status write_batch(struct sink *sink, struct batch *batch, struct er
     return STATUS_OK;
 }
 
-static enum status close_file(struct sink *sink, struct error *error)
+static enum status close_file(struct sink *sink, const struct sink_summary *summary, struct error *error)
 {
     enum status status = STATUS_OK;
 
+    (void)summary;
     if (fsync(sink->fd) != 0)
         status = write_error(errno, error);
     fsync(sink->directory_fd); /* the name; a failure would have shown in the file's own */
@@ -113,7 +114,7 @@ static enum status close_file(struct sink *sink, struct error *error)
     return status;
 }
 
-static const struct sink_ops PCAP_FILE_OPS = {packet_size, encode, write_batch, close_file};
+static const struct sink_ops PCAP_FILE_OPS = {packet_size, encode, write_batch, NULL, close_file};
 
 static int directory_open(const char *path)
 {

@@ -237,6 +237,7 @@ void tap_freeze(struct tap *tap)
 void tap_read_statistics(struct tap *tap, struct tap_statistics *statistics)
 {
     statistics_update(tap);
+    statistics->taken = tap->taken;
     statistics->dropped = tap->dropped;
     statistics->waiting = tap->received - tap->dropped - tap->taken;
 }

@@ -49,6 +49,7 @@ void tap_freeze(struct tap *tap);
 
 /* What the kernel did for this tap since it opened. */
 struct tap_statistics {
+    int64_t taken;   /* packets handed to the handler */
     int64_t waiting; /* packets taken in, but not read yet; may be a few too many, never too few */
     int64_t dropped; /* for want of room in the ring */
 };

@@ -29,6 +29,17 @@ static struct batch *batch_current(const struct writer *writer)
     return (struct batch *)&writer->batches[writer->filled % BATCH_COUNT];
 }
 
+/* Under the mutex: what else the sink tells. */
+static void totals_note(struct writer *writer)
+{
+    const struct sink *sink = &writer->sink;
+
+    writer->totals.streamed = sink->streamed;
+    writer->totals.unsent = sink->unsent;
+    writer->totals.fragmented = sink->fragmented;
+    memcpy(writer->totals.note, sink->note, sizeof writer->totals.note);
+}
+
 /* Runs without the mutex: the batch is the writer thread's until it is counted as written. */
 static void batch_write(struct writer *writer, struct batch *batch, bool failed)
 {
@@ -47,6 +58,7 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     writer->totals.packets += batch->packets;
     writer->totals.packet_bytes += batch->packet_bytes;
     writer->totals.size = writer->sink.size;
+    totals_note(writer);
     writer->totals.lost_packets += packets - batch->packets;
     if (status != STATUS_OK) {
         writer->totals.failed = true;
@@ -168,7 +180,7 @@ void writer_read_totals(struct writer *writer, struct writer_totals *totals)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-void writer_close(struct writer *writer, struct writer_totals *totals)
+void writer_close(struct writer *writer, const struct sink_summary *summary, struct writer_totals *totals)
 {
     struct error error;
 
@@ -180,7 +192,7 @@ void writer_close(struct writer *writer, struct writer_totals *totals)
     pthread_mutex_unlock(&writer->mutex);
     pthread_join(writer->thread, NULL);
     *totals = writer->totals;
-    if (writer->sink.ops->close(&writer->sink, &error) != STATUS_OK && !totals->failed) {
+    if (writer->sink.ops->close(&writer->sink, summary, &error) != STATUS_OK && !totals->failed) {
         totals->failed = true;
         totals->error = error;
     }

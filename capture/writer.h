@@ -17,7 +17,10 @@ enum { WRITER_BATCH_SIZE = 1 << 20 };
 
 /* What the sink holds by now. */
 struct writer_totals {
-    int64_t packets, packet_bytes, size;
+    int64_t packets, packet_bytes, size; /* packets: without those overwritten */
+    int64_t overwritten;                 /* packets in files of a ring that are gone */
+    int64_t streamed, unsent, fragmented;
+    char note[160];       /* the sink's word for errormsg; empty: none */
     int64_t lost_packets; /* encoded but not written, after a failure */
     int64_t flushed_ms;   /* everything that arrived before is in the sink */
     bool failed;          /* and then: */
@@ -45,8 +48,8 @@ bool writer_has_pending(const struct writer *writer);
 
 void writer_read_totals(struct writer *writer, struct writer_totals *totals);
 
-/* Writes the rest, makes it durable, ends the thread and frees the writer. */
-void writer_close(struct writer *writer, struct writer_totals *totals);
+/* Writes the rest, makes it durable, ends the thread and frees the writer. summary: what the tap did. */
+void writer_close(struct writer *writer, const struct sink_summary *summary, struct writer_totals *totals);
 
 /* The reserve that applies on a file system: the setting, but at most an eighth of its size. */
 uint64_t writer_reserve(const char *path, uint64_t setting_bytes);

@@ -25,6 +25,7 @@ struct key {
 };
 
 NAMES_DEFINE(static, worker_mode_names, "spawn", "external");
+NAMES_DEFINE(static, yes_no_names, "no", "yes");
 NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 
 #define BOTH      (PROGRAM_PKTCAPD | PROGRAM_WORKER)
@@ -60,6 +61,13 @@ static const struct key KEYS[] = {
      "milliseconds between looks for work when no doorbell rings"},
     {"disk_reserve_mb", KEY_NUMBER, PROGRAM_WORKER, AT(disk_reserve_mb), "256", 0, INT32_MAX, NULL,
      "MB that captures leave free on the disk, at most an eighth of it"},
+    {"netns_dirs", KEY_TEXT, PROGRAM_WORKER, AT(netns_dirs), "/run/netns:/run/docker/netns", 0, 0, NULL,
+     "directories with named network namespaces, separated by colons; empty: none, and no CAP_SYS_ADMIN"},
+    {"firewall", KEY_CHOICE, PROGRAM_WORKER, AT(firewall), "yes", 0, 0, &yes_no_names,
+     "whether DVFILTER is offered where the worker is started with CAP_NET_ADMIN"},
+    {"api_ports", KEY_TEXT, PROGRAM_WORKER, AT(api_ports), "", 0, 0, NULL,
+     "TCP ports of this host through which a proxy offers the API, separated by commas: the service's own "
+     "traffic"},
     {"http_threads", KEY_NUMBER, PROGRAM_PKTCAPD, AT(http_threads), "64", 4, 1024, NULL,
      "connections served at once"},
     {"supervised", KEY_FLAG, PROGRAM_WORKER, AT(supervised), "0", 0, 0, NULL,

@@ -34,7 +34,10 @@ struct config {
     int64_t poll_interval;
     int64_t disk_reserve_mb;
     int64_t http_threads;
-    int64_t supervised; /* started by pktcapd: end when standard input closes */
+    char netns_dirs[1024]; /* separated by colons */
+    int64_t firewall;      /* a truth value */
+    char api_ports[128];   /* separated by commas */
+    int64_t supervised;    /* started by pktcapd: end when standard input closes */
 };
 
 enum config_outcome { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };

@@ -25,6 +25,11 @@ enum cappoint {
     CAPPOINT_VMNIC,
     CAPPOINT_PNIC,
     CAPPOINT_VIF,
+    CAPPOINT_FCPORT,
+    CAPPOINT_VDRPORT,
+    CAPPOINT_DVFILTER,
+    CAPPOINT_LOGICALPORT,
+    CAPPOINT_SEGMENTPORT, /* the policy API's word for LOGICALPORT */
 };
 
 /* NSX PacketCaptureRequest.capsource */
@@ -40,17 +45,26 @@ enum direction {
     DIRECTION_DUAL,
 };
 
+/* NSX PacketCaptureRequest.filtertype: where DVFILTER looks. */
+enum filtertype {
+    FILTERTYPE_PRE = 1, /* before any rule of the host's packet filter */
+    FILTERTYPE_POST,    /* behind all of them */
+};
+
 /* NSX PacketCaptureRequest.capmode */
 enum capmode {
-    CAPMODE_STANDALONE = 1,
+    CAPMODE_STANDALONE = 1, /* into a file */
+    CAPMODE_STREAM,         /* as GRE-in-UDP to streamaddress (RFC 8086) */
 };
 
 /* Ours: PacketCaptureRequest.capformat */
 enum capformat {
     CAPFORMAT_PCAP = 1,
+    CAPFORMAT_PCAPNG,
 };
 
-/* NSX PacketCaptureOption.name, and the UDP ports (ours). */
+/* NSX PacketCaptureOption.name, and the UDP ports (ours). VNI and INNER turn the others to the packet inside
+ * a tunnel. */
 enum option_name {
     OPTION_ETHTYPE = 1,
     OPTION_MAC,
@@ -71,6 +85,8 @@ enum option_name {
     OPTION_SRCIP6,
     OPTION_DSTIP6,
     OPTION_IPPROTO6,
+    OPTION_VNI,
+    OPTION_INNER,
 };
 
 struct capture_option {
@@ -85,6 +101,12 @@ struct tag {
 
 enum { OPTIONS_MAX = 64, TAGS_MAX = 30, SNAPLEN_MAX = 262144, SNAPLEN_MIN = 24 };
 
+/* A ring of files: more would be more names than a directory should hold. */
+enum { FILE_COUNT_MAX = 1000 };
+
+/* GRE-in-UDP's own port (RFC 8086, section 8). */
+enum { STREAM_PORT = 4754 };
+
 struct packet_capture_request {
     char node[UTF8_SIZE(64)];
     char node_ip[UTF8_SIZE(45)];
@@ -92,12 +114,19 @@ struct packet_capture_request {
     char capvalue[UTF8_SIZE(256)];
     enum capsource capsource;
     enum direction direction;
+    enum filtertype filtertype; /* DVFILTER only */
     enum capmode capmode;
     enum capformat capformat;
-    int32_t capduration; /* seconds; 0 and INT_ABSENT: not set */
-    int32_t capamount;   /* packets */
-    int32_t capfilesize; /* MB of 10^6 bytes */
-    int32_t capsnaplen;  /* bytes of each packet */
+    int32_t capduration;               /* seconds; 0 and INT_ABSENT: not set */
+    int32_t capamount;                 /* packets */
+    int32_t capfilesize;               /* MB of 10^6 bytes */
+    int32_t capsnaplen;                /* bytes of each packet */
+    int32_t caprate;                   /* packets in any second */
+    int32_t capcore;                   /* number of a CPU; INT_ABSENT: any, and 0 is the first */
+    int32_t capfilecount;              /* files of capfilesize in a ring */
+    char streamaddress[UTF8_SIZE(64)]; /* IPv4 or IPv6 literal */
+    int32_t streamport;
+    int32_t captureself; /* ours: a truth value, or INT_ABSENT: false */
     char name[UTF8_SIZE(255)];
     char description[UTF8_SIZE(1024)];
     char capexpression[UTF8_SIZE(1024)]; /* pcap-filter(7) */
@@ -134,16 +163,22 @@ enum stop_reason {
     STOP_DISK_LOW,
     STOP_INTERFACE_GONE,
     STOP_PERMISSION,
+    STOP_STREAM_UNREACHABLE,
     STOP_WORKER_LOST,
     STOP_INTERNAL,
 };
 
-/* What a run has done so far. packets_captured and bytes_captured describe the file as it is on disk. */
+/* What a run has done so far. packets_captured and bytes_captured describe the file as it is on disk, or what
+ * was streamed. */
 struct counters {
     int64_t packets_captured;
     int64_t packets_dropped;           /* by the kernel's ring, or for want of disk space */
     int64_t packets_dropped_interface; /* by the interface's driver */
     int64_t packets_skipped;           /* by caprate */
+    int64_t packets_overwritten;       /* written, but to a file of a ring that made room for a newer one */
+    int64_t packets_streamed;          /* handed to the network */
+    int64_t packets_unsent;            /* taken for the stream, but not sent, or known not to have arrived */
+    int64_t packets_fragmented;        /* of those streamed: larger than the path takes, sent in fragments */
     int64_t bytes_captured;            /* captured bytes of packets, without file headers */
     int64_t file_size;                 /* bytes, file headers included */
 };
@@ -157,7 +192,8 @@ struct run {
     int64_t ended_ms;
     enum stop_reason stop_reason;
     char errormsg[512];
-    char file[96]; /* relative to the data directory; empty until there is one */
+    char file[96];  /* relative to the data directory; empty until there is one; of a ring: the newest */
+    char place[96]; /* which network namespace it captures in, if in a named one; see netns.h */
     struct counters counters;
 };
 
@@ -168,6 +204,7 @@ struct session {
     struct limits limits;
     char create_user[UTF8_SIZE(64)];
     char last_modified_user[UTF8_SIZE(64)];
+    char api_address[64]; /* ADDR:PORT of the front end that took it: the service's own traffic */
     int64_t create_time_ms;
     int64_t last_modified_time_ms;
     int32_t revision;
@@ -177,6 +214,7 @@ struct session {
 extern const struct names cappoint_names;
 extern const struct names capsource_names;
 extern const struct names direction_names;
+extern const struct names filtertype_names;
 extern const struct names capmode_names;
 extern const struct names capformat_names;
 extern const struct names option_names;

@@ -51,12 +51,14 @@ const char *const statement_texts[STATEMENT_COUNT] = {
         " RETURNING key, claim, state = 'STARTED', overdue, stop_requested, reported_ms",
     [GET_RUN_STATE] = "SELECT state, stop_requested FROM run WHERE key = ?1 AND " HELD,
     [START_RUN] =
-        "UPDATE run SET state = 'STARTED', started_ms = ?2, file = ?3, file_size = ?4, reported_ms = ?5"
+        "UPDATE run SET state = 'STARTED', started_ms = ?2, file = ?3, file_size = ?4, reported_ms = ?5,"
+        " place = ?6"
         " WHERE key = ?1",
     [REPORT_RUN] =
         "UPDATE run SET packets_captured = ?3, packets_dropped = ?4, packets_dropped_interface = ?5,"
-        " packets_skipped = ?6, bytes_captured = ?7, file_size = ?8, errormsg = ?9, reported_ms = ?10,"
-        " lease_until_ms = ?11, file = coalesce(?12, file)"
+        " packets_skipped = ?6, packets_overwritten = ?7, packets_streamed = ?8, packets_unsent = ?9,"
+        " packets_fragmented = ?10, bytes_captured = ?11, file_size = ?12, errormsg = ?13, reported_ms = ?14,"
+        " lease_until_ms = ?15, file = coalesce(?16, file)"
         " WHERE key = ?1 AND " HELD " RETURNING stop_requested",
     [CHECK_RUN] = "SELECT stop_requested FROM run WHERE key = ?1 AND " HELD,
     [FINISH_RUN] =

@@ -85,21 +85,24 @@ static enum status report_write(struct store *store, struct run_report *report, 
     sqlite3_stmt *statement = statement_get(store, REPORT_RUN, error);
     const struct counters *counters = &report->run.counters;
     const int64_t values[] = {
-        counters->packets_captured, counters->packets_dropped, counters->packets_dropped_interface,
-        counters->packets_skipped,  counters->bytes_captured,  counters->file_size,
+        counters->packets_captured, counters->packets_dropped,     counters->packets_dropped_interface,
+        counters->packets_skipped,  counters->packets_overwritten, counters->packets_streamed,
+        counters->packets_unsent,   counters->packets_fragmented,  counters->bytes_captured,
+        counters->file_size,
     };
+    const int count = sizeof values / sizeof values[0];
     bool row;
 
     if (statement == NULL)
         return error->status;
     bind_integer(statement, 1, report->lease.key);
     bind_integer(statement, 2, report->lease.claim);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < count; i++)
         bind_integer(statement, 3 + i, values[i]);
-    bind_text(statement, 9, report->run.errormsg);
-    bind_integer(statement, 10, report->reported_ms);
-    bind_integer(statement, 11, lease_until_ms);
-    bind_text(statement, 12, report->run.file);
+    bind_text(statement, 3 + count, report->run.errormsg);
+    bind_integer(statement, 4 + count, report->reported_ms);
+    bind_integer(statement, 5 + count, lease_until_ms);
+    bind_text(statement, 6 + count, report->run.file);
     if (statement_step(store, statement, &row, error) != STATUS_OK)
         return error->status;
     report->lost = !row;
@@ -148,6 +151,7 @@ static enum status start_run(struct store *store, struct run_report *report, str
     bind_text(statement, 3, report->run.file);
     bind_integer(statement, 4, report->run.counters.file_size);
     bind_integer(statement, 5, report->reported_ms);
+    bind_text(statement, 6, report->run.place);
     if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
         return status;
     return session_touch(store, report->lease.key, "", report->run.started_ms, error);

@@ -73,15 +73,18 @@ static bool text_decode(const char *field, struct json_object *value, size_t cha
 static void integer_decode(const struct field *field, struct json_object *value, int32_t *out,
                            struct errors *errors)
 {
+    int32_t most = field->most == 0 ? INT32_MAX : field->most;
+    char right[64];
+
+    snprintf(right, sizeof right, "an integer from 0 to %d", most);
     if (!json_object_is_type(value, json_type_int)) {
-        wrong_type(field->name, value, "an integer from 0 to 2147483647", errors);
+        wrong_type(field->name, value, right, errors);
         return;
     }
     int64_t number = json_object_get_int64(value);
-    if (number < 0 || number > INT32_MAX)
-        errors_add(errors, ERROR_OUT_OF_RANGE, field->name,
-                   "%s has the value %s; it takes an integer from 0 to 2147483647", field->name,
-                   json_object_get_string(value));
+    if (number < 0 || number > most)
+        errors_add(errors, ERROR_OUT_OF_RANGE, field->name, "%s has the value %s; it takes %s", field->name,
+                   json_object_get_string(value), right);
     else
         *out = (int32_t)number;
 }
@@ -90,10 +93,7 @@ static void name_refuse(const struct field *field, const char *text, struct erro
 {
     char list[256];
 
-    if (field->not_built != NULL && names_find(field->not_built, text) >= 0)
-        errors_add(errors, ERROR_NOT_BUILT, field->name, "%s %s is not built yet; it takes %s", field->name,
-                   text, names_list(field->names, list, sizeof list));
-    else if (strcmp(field->name, "direction") == 0 && strcasecmp(text, "BOTH") == 0)
+    if (strcmp(field->name, "direction") == 0 && strcasecmp(text, "BOTH") == 0)
         errors_add(errors, ERROR_BAD_VALUE, field->name,
                    "direction has the value %s; for both directions it takes DUAL", text);
     else
@@ -114,13 +114,13 @@ static void name_decode(const struct field *field, struct json_object *value, in
         name_refuse(field, text, errors);
 }
 
-/* A refused field may be present as long as it says nothing. */
-static void refused_decode(const struct field *field, const struct json_object *value, struct errors *errors)
+static void flag_decode(const struct field *field, struct json_object *value, int32_t *out,
+                        struct errors *errors)
 {
-    bool zero = json_object_is_type(value, json_type_int) && json_object_get_int64(value) == 0;
-
-    if (!zero || field->zero_means_something)
-        errors_add(errors, ERROR_NOT_BUILT, field->name, "%s is not built yet; leave it out", field->name);
+    if (json_object_is_type(value, json_type_boolean))
+        *out = json_object_get_boolean(value);
+    else
+        wrong_type(field->name, value, "true or false", errors);
 }
 
 /* ---- options ---- */
@@ -129,9 +129,7 @@ static void option_name_refuse(const char *name, struct errors *errors)
 {
     const char *nearest = names_nearest(&option_names, name);
 
-    if (names_find(&options_not_built, name) >= 0)
-        errors_add(errors, ERROR_NOT_BUILT, "options", "option %s is not built yet", name);
-    else if (nearest != NULL)
+    if (nearest != NULL)
         errors_add(errors, ERROR_BAD_VALUE, "options", "there is no option %.64s; the nearest is %s", name,
                    nearest);
     else
@@ -256,10 +254,6 @@ static void field_decode(const struct field *field, struct json_object *value,
 {
     char *at = (char *)request + field->offset;
 
-    if (field->refused) {
-        refused_decode(field, value, errors);
-        return;
-    }
     switch (field->kind) {
     case FIELD_TEXT:
         (void)text_decode(field->name, value, field->characters, at, errors);
@@ -269,6 +263,9 @@ static void field_decode(const struct field *field, struct json_object *value,
         break;
     case FIELD_NAME:
         name_decode(field, value, (int *)(void *)at, errors);
+        break;
+    case FIELD_FLAG:
+        flag_decode(field, value, (int32_t *)(void *)at, errors);
         break;
     case FIELD_OPTIONS:
         options_decode(value, request, errors);
@@ -330,7 +327,7 @@ static void request_clear(struct packet_capture_request *request)
 {
     memset(request, 0, sizeof *request);
     for (size_t i = 0; i < request_field_count; i++)
-        if (request_fields[i].kind == FIELD_INTEGER)
+        if (request_fields[i].kind == FIELD_INTEGER || request_fields[i].kind == FIELD_FLAG)
             *(int32_t *)(void *)((char *)request + request_fields[i].offset) = INT_ABSENT;
 }
 

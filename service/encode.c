@@ -59,8 +59,6 @@ static void field_encode(struct json_object *object, const struct field *field,
     const char *at = (const char *)request + field->offset;
     const int *number = (const int *)(const void *)at; /* to be read where the field is one */
 
-    if (field->refused)
-        return;
     switch (field->kind) {
     case FIELD_TEXT:
         add_text(object, field->name, at);
@@ -71,6 +69,10 @@ static void field_encode(struct json_object *object, const struct field *field,
         break;
     case FIELD_NAME:
         add_text(object, field->name, names_of(field->names, *number));
+        break;
+    case FIELD_FLAG:
+        if (*number != INT_ABSENT)
+            add(object, field->name, json_object_new_boolean(*number));
         break;
     case FIELD_OPTIONS:
         if (request->has_options)
