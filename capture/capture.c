@@ -180,7 +180,7 @@ static void drain(struct capture *capture)
 {
     int64_t give_up_ns = clock_monotonic_ns() + 3 * TAP_RETIRE_MS * NS_PER_MS;
     struct tap_statistics statistics;
-    struct pollfd ready = {.fd = tap_fd(capture->tap), .events = POLLIN};
+    struct pollfd ready = {.fd = capture->tap->fd, .events = POLLIN};
     bool more;
 
     capture->frozen_ms = clock_now_ms();
@@ -310,7 +310,7 @@ static void wait_for_work(const struct capture *capture, bool flowing, struct po
 
 static void run(struct capture *capture)
 {
-    struct pollfd ready[] = {{.fd = tap_fd(capture->tap), .events = POLLIN},
+    struct pollfd ready[] = {{.fd = capture->tap->fd, .events = POLLIN},
                              {.fd = capture->order_fd, .events = POLLIN}};
     bool more = false;
     int got = 0;

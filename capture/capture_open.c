@@ -105,7 +105,7 @@ static void open_file(struct capture *capture)
     struct error error;
 
     if (capture->sink_open) {
-        if (pcap_file_linktype(&capture->sink) != tap_linktype(capture->tap)) {
+        if (pcap_file_linktype(&capture->sink) != capture->tap->linktype) {
             error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now",
                       capture->point.name);
             capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
@@ -115,7 +115,7 @@ static void open_file(struct capture *capture)
     data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->plan.lease.claim, name,
                           sizeof name);
     data_dir_path(capture->plan.directory, name, path);
-    if (pcap_file_create(path, tap_linktype(capture->tap), (uint32_t)capture->plan.session.limits.snaplen,
+    if (pcap_file_create(path, capture->tap->linktype, (uint32_t)capture->plan.session.limits.snaplen,
                          &capture->sink, &error) != STATUS_OK) {
         capture_end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL,
                                &error);
