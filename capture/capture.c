@@ -47,6 +47,7 @@ void capture_count(struct capture *capture)
     counters->packets_captured = capture->totals.packets;
     counters->bytes_captured = capture->totals.packet_bytes;
     counters->file_size = capture->totals.size;
+    counters->packets_skipped = capture->skipped_before + capture->skipped;
     counters->packets_overwritten = capture->totals.overwritten;
     counters->packets_streamed = capture->totals.streamed;
     counters->packets_unsent = capture->totals.unsent;
@@ -152,6 +153,10 @@ static bool take_packet(void *context, const struct packet *packet)
         return false;
     if (capture->cutoff_ns != 0 && packet->timestamp_ns > capture->cutoff_ns)
         return true;
+    if (!rate_admits(&capture->rate, packet->timestamp_ns)) {
+        capture->skipped++;
+        return true;
+    }
     int64_t size = (int64_t)writer_packet_size(capture->writer, packet->captured);
     if (capture->size + size > capture->size_limit) {
         capture->limit_reached = STOP_FILE_SIZE;
@@ -432,5 +437,6 @@ void capture_free(struct capture *capture)
     pthread_join(capture->thread, NULL);
     close(capture->order_fd);
     pthread_mutex_destroy(&capture->mutex);
+    rate_free(&capture->rate);
     free(capture);
 }
