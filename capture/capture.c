@@ -47,6 +47,7 @@ void capture_count(struct capture *capture)
     counters->packets_captured = capture->totals.packets;
     counters->bytes_captured = capture->totals.packet_bytes;
     counters->file_size = capture->totals.size;
+    counters->packets_skipped = capture->skipped_before + capture->skipped;
     counters->packets_overwritten = capture->totals.overwritten;
     counters->packets_streamed = capture->totals.streamed;
     counters->packets_unsent = capture->totals.unsent;
@@ -152,6 +153,10 @@ static bool take_packet(void *context, const struct packet *packet)
         return false;
     if (capture->cutoff_ns != 0 && packet->timestamp_ns > capture->cutoff_ns)
         return true;
+    if (!rate_admits(&capture->rate, packet->timestamp_ns)) {
+        capture->skipped++;
+        return true;
+    }
     int64_t size = (int64_t)writer_packet_size(capture->writer, packet->captured);
     if (capture->size + size > capture->size_limit) {
         capture->limit_reached = STOP_FILE_SIZE;
@@ -180,7 +185,7 @@ static void drain(struct capture *capture)
 {
     int64_t give_up_ns = clock_monotonic_ns() + 3 * TAP_RETIRE_MS * NS_PER_MS;
     struct tap_statistics statistics;
-    struct pollfd ready = {.fd = tap_fd(capture->tap), .events = POLLIN};
+    struct pollfd ready = {.fd = capture->tap->fd, .events = POLLIN};
     bool more;
 
     capture->frozen_ms = clock_now_ms();
@@ -310,7 +315,7 @@ static void wait_for_work(const struct capture *capture, bool flowing, struct po
 
 static void run(struct capture *capture)
 {
-    struct pollfd ready[] = {{.fd = tap_fd(capture->tap), .events = POLLIN},
+    struct pollfd ready[] = {{.fd = capture->tap->fd, .events = POLLIN},
                              {.fd = capture->order_fd, .events = POLLIN}};
     bool more = false;
     int got = 0;
@@ -432,5 +437,6 @@ void capture_free(struct capture *capture)
     pthread_join(capture->thread, NULL);
     close(capture->order_fd);
     pthread_mutex_destroy(&capture->mutex);
+    rate_free(&capture->rate);
     free(capture);
 }

@@ -3,6 +3,8 @@
 #include "capture/pcap_file.h"
 #include "core/clock.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,6 +69,9 @@ static void take_over(struct capture *capture)
         capture_end(capture, STATE_FINISHED, STOP_PACKET_COUNT);
         return;
     }
+    /* When the earlier worker took what in the last second is forgotten. */
+    if (tally.last_ns != 0)
+        capture->rate.not_before_ns = tally.last_ns + NS_PER_S;
     capture->blind_from_ms = capture->plan.lease.reported_ms;
     if (capture->blind_from_ms < tally.last_ns / NS_PER_MS)
         capture->blind_from_ms = tally.last_ns / NS_PER_MS;
@@ -105,7 +110,7 @@ static void open_file(struct capture *capture)
     struct error error;
 
     if (capture->sink_open) {
-        if (pcap_file_linktype(&capture->sink) != tap_linktype(capture->tap)) {
+        if (pcap_file_linktype(&capture->sink) != capture->tap->linktype) {
             error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now",
                       capture->point.name);
             capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
@@ -115,7 +120,7 @@ static void open_file(struct capture *capture)
     data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->plan.lease.claim, name,
                           sizeof name);
     data_dir_path(capture->plan.directory, name, path);
-    if (pcap_file_create(path, tap_linktype(capture->tap), (uint32_t)capture->plan.session.limits.snaplen,
+    if (pcap_file_create(path, capture->tap->linktype, (uint32_t)capture->plan.session.limits.snaplen,
                          &capture->sink, &error) != STATUS_OK) {
         capture_end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL,
                                &error);
@@ -151,6 +156,24 @@ static void check_space(struct capture *capture)
         capture_end_with_error(capture, STOP_DISK_LOW, &error);
 }
 
+/* capcore. The writer's thread is running by now, and stays where the kernel puts it. */
+static void pin(struct capture *capture)
+{
+    int32_t core = capture->plan.session.request.capcore;
+    cpu_set_t cores;
+    struct error error;
+
+    if (core == INT_ABSENT)
+        return;
+    CPU_ZERO(&cores);
+    if (core < CPU_SETSIZE)
+        CPU_SET((size_t)core, &cores);
+    if (sched_setaffinity(0, sizeof cores, &cores) == 0)
+        return;
+    error_set(&error, ERROR_HOST, "capcore", "cannot capture on CPU %d: %s", core, strerror(errno));
+    capture_end_with_error(capture, STOP_INTERNAL, &error);
+}
+
 static void start_clock(struct capture *capture)
 {
     capture->opened_ns = clock_now_ns();
@@ -168,9 +191,12 @@ static void start_clock(struct capture *capture)
 
 void capture_open(struct capture *capture)
 {
-    static void (*const STEPS[])(struct capture *) = {check_space, open_tap,    note_gap,
-                                                      open_file,   open_writer, start_clock};
+    static void (*const STEPS[])(struct capture *) = {check_space, open_tap, note_gap,   open_file,
+                                                      open_writer, pin,      start_clock};
+    const struct packet_capture_request *request = &capture->plan.session.request;
 
+    capture->rate.limit = request->caprate > 0 ? request->caprate : 0;
+    capture->skipped_before = capture->run.counters.packets_skipped;
     capture->dropped_before = capture->run.counters.packets_dropped;
     capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
     if (capture->plan.lease.resumed)

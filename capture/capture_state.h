@@ -6,6 +6,7 @@
 #define PKTCAPD_CAPTURE_CAPTURE_STATE_H
 
 #include "capture/capture.h"
+#include "capture/rate.h"
 #include "capture/tap.h"
 #include "capture/writer.h"
 
@@ -30,8 +31,10 @@ struct capture {
     struct writer_totals totals;
     char noted[sizeof((struct writer_totals *)0)->note]; /* the sink's last word that is in errormsg */
     struct run run;
-    int64_t opened_ns;                      /* epoch: the tap took packets in from then on */
+    int64_t opened_ns; /* epoch: the tap took packets in from then on */
+    struct rate rate;
     int64_t skipped;                        /* by caprate, in this worker's time */
+    int64_t skipped_before;                 /* and by earlier workers of this run */
     int64_t cutoff_ns;                      /* epoch: packets after it came after the deadline; 0: none yet */
     int64_t read_bytes;                     /* encoded in the read under way */
     int64_t packets, size, size_limit;      /* as encoded: ahead of totals */

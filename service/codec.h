@@ -16,9 +16,14 @@
 void codec_decode_request(const char *body, size_t length, struct packet_capture_request *request,
                           struct errors *errors);
 
-/* All encoders return a string that the caller frees, NULL if memory is out.
- * data_dir is what filelocation starts with. */
-char *codec_encode_session(const struct session *session, const char *data_dir);
+/* How a session is shown. */
+struct session_view {
+    const char *data_dir; /* what filelocation starts with */
+    bool policy; /* in the words of the policy API, which has SEGMENTPORT where the other has LOGICALPORT */
+};
+
+/* All encoders return a string that the caller frees, NULL if memory is out. */
+char *codec_encode_session(const struct session *session, const struct session_view *view);
 
 /* ApiError: the first error as the error, each as a related_error. http_status is the status line's text, for
  * example "BAD_REQUEST". */
@@ -26,7 +31,7 @@ char *codec_encode_errors(const struct errors *errors, const char *http_status);
 
 /* A PacketCaptureSessionList, filled session by session. */
 struct session_list;
-struct session_list *codec_list_open(const char *data_dir);
+struct session_list *codec_list_open(const struct session_view *view);
 void codec_list_add(void *list, const struct session *session); /* a session_visitor */
 char *codec_list_close(struct session_list *list, int64_t total, const char *cursor, const char *sort_by,
                        bool sort_ascending);

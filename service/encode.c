@@ -85,12 +85,17 @@ static void field_encode(struct json_object *object, const struct field *field,
     }
 }
 
-static struct json_object *request_encode(const struct packet_capture_request *request)
+static struct json_object *request_encode(const struct packet_capture_request *request,
+                                          const struct session_view *view)
 {
     struct json_object *object = json_object_new_object();
 
     for (size_t i = 0; i < request_field_count; i++)
-        field_encode(object, &request_fields[i], request);
+        if (request_fields[i].offset == offsetof(struct packet_capture_request, cappoint) &&
+            request->cappoint == CAPPOINT_SEGMENTPORT && !view->policy)
+            add_text(object, "cappoint", names_of(&cappoint_names, CAPPOINT_LOGICALPORT));
+        else
+            field_encode(object, &request_fields[i], request);
     return object;
 }
 
@@ -168,16 +173,16 @@ static void resource_encode(struct json_object *object, const struct session *se
     add_text(object, "_protection", "NOT_PROTECTED");
 }
 
-static struct json_object *session_encode(const struct session *session, const char *data_dir)
+static struct json_object *session_encode(const struct session *session, const struct session_view *view)
 {
     struct json_object *object = json_object_new_object();
     const char *name = session->request.name[0] == '\0' ? session->id : session->request.name;
 
     add_text(object, "sessionid", session->id);
     add_text(object, "sessionname", name);
-    run_encode(object, session, data_dir);
+    run_encode(object, session, view->data_dir);
     add(object, "limits", limits_encode(&session->limits));
-    add(object, "request", request_encode(&session->request));
+    add(object, "request", request_encode(&session->request, view));
     resource_encode(object, session, name);
     return object;
 }
@@ -193,9 +198,9 @@ static char *text_of(struct json_object *object)
     return copy;
 }
 
-char *codec_encode_session(const struct session *session, const char *data_dir)
+char *codec_encode_session(const struct session *session, const struct session_view *view)
 {
-    return text_of(session_encode(session, data_dir));
+    return text_of(session_encode(session, view));
 }
 
 /* NSX RelatedApiError */
@@ -231,16 +236,16 @@ char *codec_encode_errors(const struct errors *errors, const char *http_status)
 }
 
 struct session_list {
-    const char *data_dir;
+    struct session_view view;
     struct json_object *results;
 };
 
-struct session_list *codec_list_open(const char *data_dir)
+struct session_list *codec_list_open(const struct session_view *view)
 {
     struct session_list *list = malloc(sizeof *list);
 
     if (list != NULL)
-        *list = (struct session_list){data_dir, json_object_new_array()};
+        *list = (struct session_list){*view, json_object_new_array()};
     return list;
 }
 
@@ -248,7 +253,7 @@ void codec_list_add(void *visitor_context, const struct session *session)
 {
     struct session_list *list = visitor_context;
 
-    json_object_array_add(list->results, session_encode(session, list->data_dir));
+    json_object_array_add(list->results, session_encode(session, &list->view));
 }
 
 void codec_list_abandon(struct session_list *list)

@@ -31,6 +31,7 @@ static enum status service_describe(const struct config *config, const struct da
                                     struct service *service, struct error *error)
 {
     *service = (struct service){.config = config, .directory = directory};
+    snprintf(service->api_address, sizeof service->api_address, "%.63s", config->listen);
     if (config->node_name[0] != '\0')
         snprintf(service->node_name, sizeof service->node_name, "%s", config->node_name);
     else
@@ -82,6 +83,8 @@ int frontend_run(const struct config *config)
         log_error("%s", error.message);
         return EX_CONFIG;
     }
+    /* With port 0 it is known only now, and nobody else knows it yet. */
+    snprintf(service.api_address, sizeof service.api_address, "%.63s", http_address(server));
     log_info("listening on http://%s, node %s (%s), data in %s", http_address(server), service.node_id,
              service.node_name, directory.shown);
     if (!wait_for_end(signal_fd))

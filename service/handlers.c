@@ -169,9 +169,17 @@ static int32_t integer_parameter(const struct call *call, const char *name, int3
 
 /* ---- operations ---- */
 
+static struct session_view view_of(const struct call *call)
+{
+    return (struct session_view){.data_dir = call->context->service->directory->shown,
+                                 .policy = route_is_policy(call->route)};
+}
+
 static char *session_text(const struct call *call, const struct session *session)
 {
-    return codec_encode_session(session, call->context->service->directory->shown);
+    const struct session_view view = view_of(call);
+
+    return codec_encode_session(session, &view);
 }
 
 static void create(const struct call *call, struct answer *answer, struct errors *errors)
@@ -248,6 +256,7 @@ static void list_answer(struct session_list *list, int64_t total, const char *cu
 
 static void list(const struct call *call, struct answer *answer, struct errors *errors)
 {
+    const struct session_view view = view_of(call);
     struct session_list *sessions;
     struct list_request request;
     struct list_response response;
@@ -255,7 +264,7 @@ static void list(const struct call *call, struct answer *answer, struct errors *
     list_request_read(call, &request, errors);
     if (errors->count > 0)
         return;
-    if ((sessions = codec_list_open(call->context->service->directory->shown)) == NULL)
+    if ((sessions = codec_list_open(&view)) == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (op_list_sessions(call->context, &request, codec_list_add, sessions, &response, errors) ==
              STATUS_OK)
@@ -279,7 +288,8 @@ static void counting_add(void *visitor_context, const struct session *session)
 
 static void delete_all(const struct call *call, struct answer *answer, struct errors *errors)
 {
-    struct counting_list deleted = {codec_list_open(call->context->service->directory->shown), 0};
+    const struct session_view view = view_of(call);
+    struct counting_list deleted = {codec_list_open(&view), 0};
     const struct list_request request = {0};
 
     if (deleted.sessions == NULL)
@@ -354,6 +364,7 @@ void call_handle(struct call *call, struct answer *answer)
         if (error.code == ERROR_METHOD_NOT_ALLOWED)
             snprintf(answer->headers, sizeof answer->headers, "Allow: %s\r\n", match.allow);
     } else {
+        call->route = match.route;
         media_type_check(call, errors);
         parameters_check(call, match.route, errors);
         if (errors->count == 0)

@@ -6,6 +6,8 @@
 
 #include "service/operations.h"
 
+struct route;
+
 struct parameter {
     const char *name, *value; /* decoded */
 };
@@ -20,7 +22,8 @@ struct call {
     const char *content_type; /* NULL if absent */
     const char *body;
     size_t body_length;
-    struct errors errors; /* starts empty; too large for the stack */
+    const struct route *route; /* once it is found */
+    struct errors errors;      /* starts empty; too large for the stack */
 };
 
 struct answer {

@@ -51,6 +51,7 @@ enum status op_create_session(const struct context *context, const struct packet
     session->last_modified_time_ms = session->run.created_ms = session->create_time_ms;
     snprintf(session->node_id, sizeof session->node_id, "%s", service->node_id);
     snprintf(session->create_user, sizeof session->create_user, "%s", context->user);
+    memcpy(session->api_address, service->api_address, sizeof session->api_address);
     snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", context->user);
     if (store_insert_session(context->store, session, &error) != STATUS_OK)
         return failed(errors, &error);

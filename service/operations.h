@@ -22,6 +22,8 @@ struct service {
     const struct data_dir *directory;
     char node_id[UUID_SIZE];
     char node_name[128];
+    char
+        api_address[64]; /* ADDR:PORT that it listens on: sessions remember it as the service's own traffic */
 };
 
 struct context {

@@ -124,6 +124,11 @@ enum status route_find(const char *method, const char *path, const char *action,
     return action_failed(wanted, pattern, action, error);
 }
 
+bool route_is_policy(const struct route *route)
+{
+    return strncmp(route->path, POLICY, strlen(POLICY)) == 0;
+}
+
 bool route_takes(const struct route *route, const char *parameter)
 {
     if (strcmp(parameter, "action") == 0)

@@ -45,6 +45,9 @@ struct route_match {
 MUST_USE enum status route_find(const char *method, const char *path, const char *action,
                                 struct route_match *match, struct error *error);
 
+/* Whether it is one of NSX's policy API, which has words of its own. */
+bool route_is_policy(const struct route *route);
+
 /* Whether a route takes a query parameter of this name ("action" where it has one). */
 bool route_takes(const struct route *route, const char *parameter);
 

@@ -4,7 +4,9 @@
 #include "capture/point.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pcap/dlt.h>
+#include <sched.h>
 #include <string.h>
 #include <strings.h>
 
@@ -44,7 +46,9 @@ static int validate_point(const struct packet_capture_request *request, struct e
     struct point point;
     struct error error;
 
-    require(request->cappoint != 0, "cappoint", "VNIC, VMKNIC, VMNIC, PNIC or VIF", errors);
+    char list[128];
+
+    require(request->cappoint != 0, "cappoint", names_list(&cappoint_names, list, sizeof list), errors);
     require(request->capvalue[0] != '\0', "capvalue", "the interface's name, MAC address or alias", errors);
     if (request->cappoint == 0 || request->capvalue[0] == '\0' || errors_blame(errors, "capvalue"))
         return DLT_EN10MB;
@@ -52,6 +56,73 @@ static int validate_point(const struct packet_capture_request *request, struct e
         return point.linktype;
     errors_add_error(errors, &error);
     return DLT_EN10MB;
+}
+
+/* A field that says something where it can mean nothing is refused: ignoring it would be a lie. */
+static void refuse(bool given, const char *field, const char *why, struct errors *errors)
+{
+    if (given && !errors_blame(errors, field))
+        errors_add(errors, ERROR_CONFLICT, field, "%s cannot be given here: %s", field, why);
+}
+
+/* Whether a collector can be there: an address of one host, and no zone is needed to reach it. */
+static bool is_unicast(const char *text)
+{
+    struct in_addr ipv4;
+    struct in6_addr ipv6;
+
+    if (inet_pton(AF_INET, text, &ipv4) == 1)
+        return ipv4.s_addr != INADDR_ANY && ipv4.s_addr != INADDR_BROADCAST &&
+               !IN_MULTICAST(ntohl(ipv4.s_addr));
+    return inet_pton(AF_INET6, text, &ipv6) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&ipv6) &&
+           !IN6_IS_ADDR_MULTICAST(&ipv6) && !IN6_IS_ADDR_LINKLOCAL(&ipv6) && !IN6_IS_ADDR_V4MAPPED(&ipv6);
+}
+
+static void validate_stream(const struct packet_capture_request *request, struct errors *errors)
+{
+    static const char NO_STREAM[] = "it goes with capmode STREAM";
+    static const char NO_FILE[] = "capmode STREAM writes no file";
+    bool stream = request->capmode == CAPMODE_STREAM;
+
+    if (errors_blame(errors, "capmode"))
+        return;
+    refuse(!stream && request->streamaddress[0] != '\0', "streamaddress", NO_STREAM, errors);
+    refuse(!stream && request->streamport > 0, "streamport", NO_STREAM, errors);
+    refuse(stream && request->capformat != 0, "capformat", NO_FILE, errors);
+    refuse(stream && request->capfilesize > 0, "capfilesize", NO_FILE, errors);
+    refuse(stream && request->capfilecount > 0, "capfilecount", NO_FILE, errors);
+    if (stream)
+        require(request->streamaddress[0] != '\0', "streamaddress", "the collector's IPv4 or IPv6 address",
+                errors);
+    if (stream && request->streamaddress[0] != '\0' && !is_unicast(request->streamaddress))
+        errors_add(errors, ERROR_BAD_VALUE, "streamaddress",
+                   "streamaddress has the value %.64s; it takes the IPv4 or IPv6 address of one host, not "
+                   "link-local",
+                   request->streamaddress);
+}
+
+static void validate_files(const struct packet_capture_request *request, struct errors *errors)
+{
+    if (request->capfilecount > 0 && request->capmode != CAPMODE_STREAM)
+        require(request->capfilesize > 0, "capfilesize", "with capfilecount, the size of each file in MB",
+                errors);
+}
+
+/* "0 to 3" for the CPUs that this process may use, which are those of the node or of the container. */
+static void validate_core(const struct packet_capture_request *request, struct errors *errors)
+{
+    cpu_set_t cores;
+    int last = CPU_SETSIZE - 1;
+
+    if (request->capcore == INT_ABSENT || sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return;
+    if (request->capcore < CPU_SETSIZE && CPU_ISSET((size_t)request->capcore, &cores))
+        return;
+    while (last > 0 && !CPU_ISSET((size_t)last, &cores))
+        last--;
+    errors_add(errors, ERROR_OUT_OF_RANGE, "capcore",
+               "capcore has the value %d; this node has %d CPUs to capture on, the last is number %d",
+               request->capcore, CPU_COUNT(&cores), last);
 }
 
 void validate_request(const struct service *service, const struct packet_capture_request *request,
@@ -64,6 +135,12 @@ void validate_request(const struct service *service, const struct packet_capture
         errors_add(errors, ERROR_OUT_OF_RANGE, "capsnaplen",
                    "capsnaplen has the value %d; it takes 0 for whole packets, or at least %d bytes",
                    request->capsnaplen, SNAPLEN_MIN);
+    refuse(request->filtertype != 0 && request->cappoint != CAPPOINT_DVFILTER &&
+               !errors_blame(errors, "cappoint"),
+           "filtertype", "it goes with cappoint DVFILTER", errors);
+    validate_stream(request, errors);
+    validate_files(request, errors);
+    validate_core(request, errors);
     filter_validate(request, linktype, errors);
 }
 
@@ -74,7 +151,9 @@ static int64_t at_most(int64_t value, int64_t most)
 
 struct limits effective_limits(const struct config *config, const struct packet_capture_request *request)
 {
-    bool any = request->capduration > 0 || request->capamount > 0 || request->capfilesize > 0;
+    /* A ring of files goes on when a file is full. */
+    bool fills = request->capfilesize > 0 && request->capfilecount <= 0;
+    bool any = request->capduration > 0 || request->capamount > 0 || fills;
     int64_t packets = request->capamount > 0 ? request->capamount : 0;
 
     if (config->max_packets > 0)
