@@ -19,6 +19,7 @@ enum { TAP_RETIRE_MS = 20 };
 enum { TAP_PACKETS_A_READ = 16384 };
 
 struct tap_settings {
+    struct broker *broker; /* makes the socket where the point is in another network namespace */
     const struct point *point;
     const struct packet_capture_request *request; /* filter and direction */
     uint32_t snaplen;
