@@ -29,33 +29,41 @@ struct firewall {
  * as received before the rules, and as sent behind them. On a loopback interface a packet is sent and
  * received: it is taken as received, whatever the direction, and nowhere else.
  *
- * In postrouting a packet has an incoming interface if it is forwarded, and none if this host made it.
+ * In postrouting a packet has an incoming interface if it is forwarded, and none if this host made it, but
+ * for the kernel's own messages of neighbour and multicast listener discovery, which nobody forwards.
  */
 enum { IN = 1 << DIRECTION_INPUT, OUT = 1 << DIRECTION_OUTPUT, DUAL = 1 << DIRECTION_DUAL };
+
+#define FIRST "-2147483648"
+#define LAST  "2147483647"
+
+static const char NO_ICMPV6[] = "meta l4proto != ipv6-icmp",
+                  NO_DISCOVERY[] = "icmpv6 type != { 130-137, 143 }", LOOPBACK[] = "iiftype loopback",
+                  NO_LOOPBACK[] = "oiftype != loopback";
 
 static const struct rule {
     enum filtertype filtertype;
     const char *hook, *priority;
     const char *prefix;
-    const char *interface; /* the test for one interface, before its index */
-    unsigned directions;   /* for which it is made, of one interface, */
+    const char *interface; /* the test for one interface, before its index, */
+    const char *any;       /* or for all of them */
+    const char *also;      /* and the test besides */
+    unsigned directions;   /* for which the rule is made, of one interface, */
     unsigned on_loopback;  /* of one that is a loopback interface, */
-    unsigned on_any;       /* and of any interface, with its own test: */
-    const char *any;
+    unsigned on_any;       /* and of all */
 } RULES[] = {
-    {FILTERTYPE_PRE, "prerouting", "-2147483648", FIREWALL_RECEIVED, "iif", IN | DUAL, IN | OUT | DUAL,
-     IN | DUAL, ""},
-    {FILTERTYPE_PRE, "prerouting", "-2147483648", FIREWALL_RECEIVED, "iif", 0, 0, OUT, "iiftype loopback"},
-    {FILTERTYPE_PRE, "output", "-2147483648", FIREWALL_SENT, "oif", OUT | DUAL, 0, OUT | DUAL,
-     "oiftype != loopback"},
-    {FILTERTYPE_PRE, "forward", "-2147483648", FIREWALL_SENT, "oif", OUT | DUAL, 0, OUT, ""},
+    {FILTERTYPE_PRE, "prerouting", FIRST, FIREWALL_RECEIVED, "iif", "", "", IN | DUAL, IN | OUT | DUAL,
+     IN | DUAL},
+    {FILTERTYPE_PRE, "prerouting", FIRST, FIREWALL_RECEIVED, "", LOOPBACK, "", 0, 0, OUT},
+    {FILTERTYPE_PRE, "output", FIRST, FIREWALL_SENT, "oif", NO_LOOPBACK, "", OUT | DUAL, 0, OUT | DUAL},
+    {FILTERTYPE_PRE, "forward", FIRST, FIREWALL_SENT, "oif", "", "", OUT | DUAL, 0, OUT},
 
-    {FILTERTYPE_POST, "input", "2147483647", FIREWALL_RECEIVED, "iif", IN | DUAL, IN | OUT | DUAL, IN | DUAL,
-     ""},
-    {FILTERTYPE_POST, "input", "2147483647", FIREWALL_RECEIVED, "iif", 0, 0, OUT, "iiftype loopback"},
-    {FILTERTYPE_POST, "postrouting", "2147483647", FIREWALL_RECEIVED, "iif", IN | DUAL, 0, IN, "iif != 0"},
-    {FILTERTYPE_POST, "postrouting", "2147483647", FIREWALL_SENT, "oif", OUT | DUAL, 0, OUT | DUAL,
-     "oiftype != loopback"},
+    {FILTERTYPE_POST, "input", LAST, FIREWALL_RECEIVED, "iif", "", "", IN | DUAL, IN | OUT | DUAL, IN | DUAL},
+    {FILTERTYPE_POST, "input", LAST, FIREWALL_RECEIVED, "", LOOPBACK, "", 0, 0, OUT},
+    {FILTERTYPE_POST, "postrouting", LAST, FIREWALL_RECEIVED, "iif", "iif != 0", NO_ICMPV6, IN | DUAL, 0, IN},
+    {FILTERTYPE_POST, "postrouting", LAST, FIREWALL_RECEIVED, "iif", "iif != 0", NO_DISCOVERY, IN | DUAL, 0,
+     IN},
+    {FILTERTYPE_POST, "postrouting", LAST, FIREWALL_SENT, "oif", NO_LOOPBACK, "", OUT | DUAL, 0, OUT | DUAL},
 };
 
 /* ---- commands ---- */
@@ -96,10 +104,8 @@ static void add_rule(struct commands *commands, const char *table, const struct 
         snprintf(test, sizeof test, "%s", rule->any);
     else
         snprintf(test, sizeof test, "%s %u", rule->interface, interface);
-    add(commands, "add chain inet %s %s { type filter hook %s priority %s ; policy accept ; }\n", table,
-        rule->hook, rule->hook, rule->priority);
-    add(commands, "add rule inet %s %s %s log prefix \"%s\" group %u\n", table, rule->hook, test,
-        rule->prefix, group);
+    add(commands, "add rule inet %s %s %s %s log prefix \"%s\" group %u\n", table, rule->hook, test,
+        rule->also, rule->prefix, group);
 }
 
 /* One transaction. With the flag `owner` the kernel removes the table when the socket that made it closes,
