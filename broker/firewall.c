@@ -104,6 +104,8 @@ static void add_rule(struct commands *commands, const char *table, const struct 
         snprintf(test, sizeof test, "%s", rule->any);
     else
         snprintf(test, sizeof test, "%s %u", rule->interface, interface);
+    add(commands, "add chain inet %s %s { type filter hook %s priority %s ; policy accept ; }\n", table,
+        rule->hook, rule->hook, rule->priority);
     add(commands, "add rule inet %s %s %s %s log prefix \"%s\" group %u\n", table, rule->hook, test,
         rule->also, rule->prefix, group);
 }
