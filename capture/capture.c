@@ -298,13 +298,14 @@ static int64_t time_to_wake_ns(const struct capture *capture)
 }
 
 /* Sleeps until there is something to do. With packets flowing that is when the nap is over, or an order
- * comes. */
+ * comes; a tap that is to be read at once leaves no time for naps. */
 static void wait_for_work(const struct capture *capture, bool flowing, struct pollfd ready[3])
 {
     int64_t wait_ns = time_to_wake_ns(capture);
-    int first = flowing ? 1 : 0;
+    bool naps = flowing && !capture->tap->prompt;
+    int first = naps ? 1 : 0;
 
-    if (flowing && nap_ns(capture) < wait_ns)
+    if (naps && nap_ns(capture) < wait_ns)
         wait_ns = nap_ns(capture);
     ready[0].revents = ready[1].revents = ready[2].revents = 0;
     ppoll(ready + first, (nfds_t)(3 - first),

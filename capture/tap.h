@@ -50,6 +50,7 @@ struct tap {
     const struct tap_ops *ops;
     int fd;       /* readable when packets wait; in error when the interface changed */
     int linktype; /* libpcap's DLT_ value */
+    bool prompt;  /* to be read at once: packets may get the time of being read */
 };
 
 /* Opens the tap that the request's cappoint asks for; packets count from the moment it returns. On failure
