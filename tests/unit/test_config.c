@@ -353,6 +353,14 @@ static void a_bad_value_is_refused_wherever_it_stands(void **state)
         {"worker", "Spawn", "worker is Spawn; it takes one of spawn, external"},
         {"log_level", "loud", "log_level is loud; it takes one of error, warning, info, debug"},
         {"firewall", "true", "firewall is true; it takes one of no, yes"},
+        {"api_ports", "0", "api_ports is 0; it takes ports from 1 to 65535, separated by commas"},
+        {"api_ports", "65536", "api_ports is 65536; it takes ports from 1 to 65535"},
+        {"api_ports", "443,", "api_ports is 443,; it takes ports"},
+        {"api_ports", ",443", "api_ports is ,443; it takes ports"},
+        {"api_ports", "443, 8443", "api_ports is 443, 8443; it takes ports"},
+        {"api_ports", "443;8443", "it takes ports"},
+        {"api_ports", "https", "api_ports is https; it takes ports"},
+        {"api_ports", "-1", "api_ports is -1; it takes ports"},
     };
     struct place *place = *state;
     char variable[64];
