@@ -86,6 +86,7 @@ static void begin(struct tap *tap)
 
 static enum status filter_set(struct tap *tap, const struct tap_settings *settings, struct error *error)
 {
+    const struct filter_place place = {.pcap = tap->pcap, .kernel = true};
     struct bpf_program program;
     enum direction direction = settings->request->direction;
     enum status status;
@@ -98,7 +99,7 @@ static enum status filter_set(struct tap *tap, const struct tap_settings *settin
             return socket_failed("ignore sent packets", error);
         direction = DIRECTION_INPUT;
     }
-    status = filter_compile(tap->pcap, settings->request, direction, &program, error);
+    status = filter_compile(&place, settings->request, direction, NULL, &program, error);
     if (status != STATUS_OK)
         return status;
     if (!is_cooked(tap->pcap))
