@@ -8,6 +8,7 @@
 #ifndef PKTCAPD_CAPTURE_TAP_H
 #define PKTCAPD_CAPTURE_TAP_H
 
+#include "capture/filter.h"
 #include "capture/point.h"
 #include "capture/sink.h"
 
@@ -22,6 +23,7 @@ struct tap_settings {
     struct broker *broker; /* makes the socket where the point is in another network namespace */
     const struct point *point;
     const struct packet_capture_request *request; /* filter and direction */
+    const struct filter_exclusions *exclusions;   /* the service's own traffic */
     uint32_t snaplen;
     uint32_t ring_mb;
 };
