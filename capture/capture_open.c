@@ -1,5 +1,6 @@
 #include "capture/capture_state.h"
 
+#include "capture/own_traffic.h"
 #include "capture/pcap_file.h"
 #include "capture/place.h"
 #include "core/clock.h"
@@ -131,6 +132,7 @@ static void open_tap(struct capture *capture)
         .broker = capture->plan.broker,
         .point = &capture->point,
         .request = request,
+        .exclusions = &capture->exclusions,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };
@@ -139,6 +141,11 @@ static void open_tap(struct capture *capture)
 
     if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
+    if (own_traffic_find(&capture->plan.session, capture->plan.lease.key, capture->plan.api_ports,
+                         capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
+        capture_end_with_error(capture, STOP_INTERNAL, &error);
+        return;
+    }
     if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
         capture_end_with_error(capture, reason, &error);
 }
