@@ -141,8 +141,10 @@ static void open_tap(struct capture *capture)
 
     if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
-    if (own_traffic_find(&capture->plan.session, capture->plan.lease.key, capture->plan.api_ports,
-                         capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
+    const struct own_traffic_settings own = {.api_address = capture->plan.session.api_address,
+                                             .api_ports = capture->plan.api_ports,
+                                             .run_key = capture->plan.lease.key};
+    if (own_traffic_find(request, &own, capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
         capture_end_with_error(capture, STOP_INTERNAL, &error);
         return;
     }

@@ -1,4 +1,5 @@
 #include "service/codec.h"
+#include "service/encode_parts.h"
 #include "service/fields.h"
 #include "service/json_add.h"
 
@@ -65,8 +66,8 @@ static void field_encode(struct json_object *object, const struct field *field,
     }
 }
 
-static struct json_object *request_encode(const struct packet_capture_request *request,
-                                          const struct session_view *view)
+struct json_object *request_encode(const struct packet_capture_request *request,
+                                   const struct session_view *view)
 {
     struct json_object *object = json_object_new_object();
 
@@ -79,7 +80,7 @@ static struct json_object *request_encode(const struct packet_capture_request *r
     return object;
 }
 
-static struct json_object *limits_encode(const struct limits *limits)
+struct json_object *limits_encode(const struct limits *limits)
 {
     struct json_object *object = json_object_new_object();
 
