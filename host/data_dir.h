@@ -5,6 +5,7 @@
  *   node-id                           this node's UUID
  *   captures/<session>/run-<n>.pcap   capture files (run-<n>-<claim>.pcap if the first attempt failed)
  *   workers/<worker>.lock, .sock      a lock that a live worker holds, and its doorbell
+ *   workers/<worker>.broker           where its broker serves the front end
  */
 #ifndef PKTCAPD_HOST_DATA_DIR_H
 #define PKTCAPD_HOST_DATA_DIR_H
