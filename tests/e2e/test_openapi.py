@@ -267,7 +267,8 @@ def test_actions_that_are_not_documented_are_refused(server, method, path, actio
 
 def test_documented_parameters_are_taken(server, wire):
     session = ended_session(server, wire)
-    values = {"page_size": "1", "sort_by": "filesize", "sort_ascending": "false", "run": "1", "cappoint": "VNIC"}
+    values = {"page_size": "1", "sort_by": "filesize", "sort_ascending": "false", "run": "1", "cappoint": "VNIC",
+              "netns": ""}
     for method, path, action, operation in OPERATIONS:
         for name in query_parameters(operation) & set(values):
             response = call(server, method, path, action, session, params={name: values[name]})
