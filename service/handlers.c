@@ -175,11 +175,21 @@ static struct session_view view_of(const struct call *call)
                                  .policy = route_is_policy(call->route)};
 }
 
-static char *session_text(const struct call *call, const struct session *session)
+/* With the files of a ring, and then session is read again. */
+static char *session_text(const struct call *call, struct session *session, struct errors *errors)
 {
-    const struct session_view view = view_of(call);
+    struct session_view view = view_of(call);
+    struct file_list *files = codec_files_open();
+    char *text = NULL;
 
-    return codec_encode_session(session, &view);
+    view.files = files;
+    if (files == NULL)
+        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
+    else if (op_list_files(call->context, session, codec_files_add, files, errors) == STATUS_OK)
+        text = codec_encode_session(session, &view);
+    if (files != NULL)
+        codec_files_close(files);
+    return text;
 }
 
 static void create(const struct call *call, struct answer *answer, struct errors *errors)
@@ -197,7 +207,7 @@ static void create(const struct call *call, struct answer *answer, struct errors
         /* A body that is no JSON at all has no fields to check. */
         bool malformed = errors->count > 0 && errors->items[0].code == ERROR_MALFORMED_JSON;
         if (!malformed && op_create_session(call->context, request, session, errors) == STATUS_OK)
-            answer->body = session_text(call, session);
+            answer->body = session_text(call, session, errors);
     }
     free(session);
     free(request);
@@ -214,16 +224,20 @@ static void one_session(const struct call *call, const char *id, session_operati
     if (session == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (operation(call->context, id, session, errors) == STATUS_OK)
-        answer->body = session_text(call, session);
+        answer->body = session_text(call, session, errors);
     free(session);
 }
 
 static void get_file(const struct call *call, const char *id, struct answer *answer, struct errors *errors)
 {
-    int32_t run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors);
+    struct file_choice choice = {
+        .run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors),
+        .number = integer_parameter(call, "file", 0, 1, INT32_MAX, errors),
+    };
 
     if (errors->count == 0)
-        answer->has_file = op_open_capture_file(call->context, id, run, &answer->file, errors) == STATUS_OK;
+        answer->has_file =
+            op_open_capture_file(call->context, id, choice, &answer->file, errors) == STATUS_OK;
 }
 
 static void list_request_read(const struct call *call, struct list_request *request, struct errors *errors)
@@ -236,6 +250,7 @@ static void list_request_read(const struct call *call, struct list_request *requ
         .sort_by = parameter_find(call, "sort_by"),
         .cursor = parameter_find(call, "cursor"),
         .descending = ascending != NULL && strcasecmp(ascending, "false") == 0,
+        .visit_file = codec_list_add_file,
     };
     if (request->sort_by != NULL && names_find(&store_sort_names, request->sort_by) < 0)
         errors_add(errors, ERROR_BAD_PARAMETER, "sort_by", "sort_by has the value %.64s; it takes one of %s",
