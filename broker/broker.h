@@ -61,6 +61,11 @@ struct firewall_spec {
     uint32_t buffer_mb;           /* MiB of socket memory */
 };
 
+/* What each logged packet says of its way through the interface (NFULA_PREFIX). Others may log to the same
+ * group: what says nothing of this is not ours. */
+#define FIREWALL_RECEIVED "pktcapd received"
+#define FIREWALL_SENT     "pktcapd sent"
+
 /* Hangs the session's table into the packet filter; *fd is a netlink socket that gets what it logs, one
  * packet a message. ERROR_NO_PRIVILEGE without CAP_NET_ADMIN. */
 MUST_USE enum status broker_firewall_open(struct broker *broker, const struct firewall_spec *spec, int *fd,

@@ -1,4 +1,6 @@
 /* pktcap-worker: claims sessions from the store and captures. Listens on no network. */
+#include "broker/broker.h"
+#include "capture/place.h"
 #include "capture/pool.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -22,6 +24,8 @@ struct worker {
     struct store *store;
     struct doorbell doorbell;
     struct pool *pool;
+    struct broker *broker;
+    char boot_id[BOOT_ID_SIZE];
     int signal_fd;
     DIR *sweeping; /* captures/, until it has been looked through */
 };
@@ -38,11 +42,13 @@ static enum status open_all(struct worker *worker, struct error *error)
         status = store_open(data_dir_path(&worker->directory, "pktcapd.db", path), &worker->store, error);
     if (status == STATUS_OK)
         status = doorbell_open(&worker->doorbell, &worker->directory, worker->id, error);
+    if (status == STATUS_OK)
+        status = broker_publish(worker->broker, &worker->directory, worker->id, error);
     if (status != STATUS_OK)
         return status;
     worker->sweeping = opendir(data_dir_path(&worker->directory, "captures", path));
-    struct pool_settings settings = {&worker->config, &worker->directory, worker->store, worker->node_id,
-                                     worker->id};
+    struct pool_settings settings = {&worker->config, &worker->directory, worker->store,  worker->node_id,
+                                     worker->id,      worker->broker,     worker->boot_id};
     return pool_open(&settings, &worker->pool, error);
 }
 
@@ -73,13 +79,15 @@ static bool sweep(struct worker *worker)
     return worker->sweeping != NULL;
 }
 
-static void work(struct worker *worker)
+/* Returns what to end with. Without its broker a worker is no good: the next one resumes its captures. */
+static int work(struct worker *worker)
 {
     struct pollfd ready[] = {
         {.fd = worker->signal_fd, .events = POLLIN},
         {.fd = worker->doorbell.socket, .events = POLLIN},
         {.fd = pool_fd(worker->pool), .events = POLLIN},
         {.fd = worker->config.supervised ? STDIN_FILENO : -1, .events = POLLIN},
+        {.fd = broker_fd(worker->broker), .events = POLLRDHUP},
     };
 
     log_info("worker %s ready for node %s, at most %d captures at once", worker->id, worker->node_id,
@@ -88,10 +96,14 @@ static void work(struct worker *worker)
     for (;;) {
         int due_ms = pool_due_ms(worker->pool);
         bool more = sweep(worker);
-        if (poll(ready, 4, more && due_ms > SWEEP_PAUSE_MS ? SWEEP_PAUSE_MS : due_ms) < 0)
+        if (poll(ready, 5, more && due_ms > SWEEP_PAUSE_MS ? SWEEP_PAUSE_MS : due_ms) < 0)
             continue;
         if (ready[0].revents != 0 || ready[3].revents != 0)
-            return;
+            return EX_OK;
+        if (ready[4].revents != 0) {
+            log_error("the broker has ended unexpectedly");
+            return EX_SOFTWARE;
+        }
         if (ready[1].revents != 0)
             doorbell_answer(&worker->doorbell);
         pool_work(worker->pool, ready[1].revents != 0);
@@ -104,6 +116,8 @@ static void close_all(struct worker *worker)
         closedir(worker->sweeping);
     if (worker->pool != NULL)
         pool_close(worker->pool);
+    if (worker->broker != NULL)
+        broker_close(worker->broker);
     if (worker->doorbell.directory != NULL)
         doorbell_close(&worker->doorbell);
     store_close(worker->store);
@@ -116,8 +130,12 @@ static int run(struct worker *worker)
     log_open("pktcap-worker", (enum log_level)worker->config.log_level);
     umask(027);
     worker->signal_fd = signals_open(false);
-    enum status status =
-        settle(worker->config.user, worker->config.data_dir, CAP_NET_RAW, &worker->directory, &error);
+    int outcome = EX_CONFIG;
+    place_read_boot_id(worker->boot_id);
+    enum status status = broker_start(&worker->config, &worker->broker, &error);
+    if (status == STATUS_OK)
+        status =
+            settle(worker->config.user, worker->config.data_dir, CAP_NET_RAW, &worker->directory, &error);
     if (status == STATUS_OK && !privileges_have(CAP_NET_RAW))
         log_warning(
             "no CAP_NET_RAW: every capture will end with PERMISSION; start as root, or give the capability "
@@ -125,13 +143,13 @@ static int run(struct worker *worker)
     if (status == STATUS_OK)
         status = open_all(worker, &error);
     if (status == STATUS_OK) {
-        work(worker);
+        outcome = work(worker);
         log_info("stopping");
     } else {
         log_error("%s", error.message);
     }
     close_all(worker);
-    return status == STATUS_OK ? 0 : EX_CONFIG;
+    return outcome;
 }
 
 int main(int argc, char **argv)

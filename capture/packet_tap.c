@@ -1,6 +1,5 @@
 #include "capture/packet_tap.h"
 
-#include "capture/filter.h"
 #include "capture/packet_ring.h"
 
 #include <arpa/inet.h>
@@ -38,10 +37,23 @@ static enum status socket_failed(const char *what, struct error *error)
     return error_set(error, ERROR_HOST, NULL, "cannot %s: %s", what, strerror(errno));
 }
 
-static enum status socket_open(const struct point *point, int type, int *fd, enum stop_reason *reason,
-                               struct error *error)
+/* In the worker's own namespace a capture needs no broker. */
+static enum status socket_open(const struct tap_settings *settings, int type, int *fd,
+                               enum stop_reason *reason, struct error *error)
 {
-    *fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const struct point *point = settings->point;
+
+    if (point->netns[0] != '\0') {
+        enum status status = broker_packet_socket(settings->broker, point->netns, type, fd, error);
+        if (status != STATUS_OK)
+            *fd = -1;
+        if (status != STATUS_OK && error->code == ERROR_NO_PRIVILEGE)
+            *reason = STOP_PERMISSION;
+        else if (status != STATUS_OK && error->code == ERROR_NO_SUCH_NETNS)
+            *reason = STOP_INTERFACE_GONE;
+        return status;
+    }
+    *fd = socket(AF_PACKET, type | SOCK_CLOEXEC, 0);
     if (*fd >= 0)
         return STATUS_OK;
     if (errno != EPERM)
@@ -77,7 +89,7 @@ static pcap_t *compiler_open(const struct tap_settings *settings, int linktype, 
     pcap_t *pcap;
     int result = 0;
 
-    if (linktype != DLT_EN10MB || false) {
+    if (linktype != DLT_EN10MB || strstr(settings->request->capexpression, "vlan") == NULL) {
         pcap = pcap_open_dead(linktype, (int)settings->snaplen);
     } else if ((pcap = pcap_create("lo", message)) != NULL) {
         pcap_set_snaplen(pcap, (int)settings->snaplen);
@@ -131,11 +143,11 @@ static enum status filter_set(struct packet_tap *tap, const struct tap_settings 
             return socket_failed("ignore sent packets", error);
         direction = DIRECTION_INPUT;
     }
-    pcap_t *pcap = compiler_open(settings, tap->tap.linktype, error);
-    if (pcap == NULL)
+    struct filter_place place = {.pcap = compiler_open(settings, tap->tap.linktype, error), .kernel = true};
+    if (place.pcap == NULL)
         return error->status;
-    status = filter_compile(pcap, settings->request, direction, &program, error);
-    pcap_close(pcap);
+    status = filter_compile(&place, settings->request, direction, settings->exclusions, &program, error);
+    pcap_close(place.pcap);
     if (status != STATUS_OK)
         return status;
     if (tap->cooked)
@@ -184,7 +196,8 @@ enum status packet_tap_open(const struct tap_settings *settings, struct tap **ou
     tap->tap = (struct tap){.ops = &PACKET_TAP_OPS, .fd = -1, .linktype = point->linktype};
     tap->snaplen = settings->snaplen;
     tap->cooked = point->linktype == DLT_LINUX_SLL;
-    enum status status = socket_open(point, tap->cooked ? SOCK_DGRAM : SOCK_RAW, &tap->tap.fd, reason, error);
+    enum status status =
+        socket_open(settings, tap->cooked ? SOCK_DGRAM : SOCK_RAW, &tap->tap.fd, reason, error);
     if (status == STATUS_OK)
         status =
             packet_ring_open(&tap->ring, tap->tap.fd, (size_t)settings->ring_mb << 20, TAP_RETIRE_MS, error);

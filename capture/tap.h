@@ -8,6 +8,7 @@
 #ifndef PKTCAPD_CAPTURE_TAP_H
 #define PKTCAPD_CAPTURE_TAP_H
 
+#include "capture/filter.h"
 #include "capture/point.h"
 #include "capture/sink.h"
 
@@ -19,8 +20,10 @@ enum { TAP_RETIRE_MS = 20 };
 enum { TAP_PACKETS_A_READ = 16384 };
 
 struct tap_settings {
+    struct broker *broker; /* makes the socket where the point is in another network namespace */
     const struct point *point;
     const struct packet_capture_request *request; /* filter and direction */
+    const struct filter_exclusions *exclusions;   /* the service's own traffic */
     uint32_t snaplen;
     uint32_t ring_mb;
 };
@@ -49,6 +52,7 @@ struct tap {
     const struct tap_ops *ops;
     int fd;       /* readable when packets wait; in error when the interface changed */
     int linktype; /* libpcap's DLT_ value */
+    bool prompt;  /* to be read at once: packets may get the time of being read */
 };
 
 /* Opens the tap that the request's cappoint asks for; packets count from the moment it returns. On failure

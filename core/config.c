@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum key_kind { KEY_TEXT, KEY_ADDRESS, KEY_NUMBER, KEY_CHOICE, KEY_FLAG };
+enum key_kind { KEY_TEXT, KEY_ADDRESS, KEY_PORTS, KEY_NUMBER, KEY_CHOICE, KEY_FLAG };
 
 struct key {
     const char *name; /* as in the file; --name on the command line, with dashes */
@@ -65,7 +65,7 @@ static const struct key KEYS[] = {
      "directories with named network namespaces, separated by colons; empty: none, and no CAP_SYS_ADMIN"},
     {"firewall", KEY_CHOICE, PROGRAM_WORKER, AT(firewall), "yes", 0, 0, &yes_no_names,
      "whether DVFILTER is offered where the worker is started with CAP_NET_ADMIN"},
-    {"api_ports", KEY_TEXT, PROGRAM_WORKER, AT(api_ports), "", 0, 0, NULL,
+    {"api_ports", KEY_PORTS, PROGRAM_WORKER, AT(api_ports), "", 0, 0, NULL,
      "TCP ports of this host through which a proxy offers the API, separated by commas: the service's own "
      "traffic"},
     {"http_threads", KEY_NUMBER, PROGRAM_PKTCAPD, AT(http_threads), "64", 4, 1024, NULL,
@@ -149,6 +149,36 @@ static bool is_address(const char *value)
     return inet_pton(AF_INET, host, &address) == 1;
 }
 
+/* "443,8443", or nothing. */
+static bool is_port_list(const char *value)
+{
+    for (const char *at = value; *at != '\0';) {
+        char *end;
+        unsigned long port = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : 0;
+        if (port < 1 || port > 65535 || (*end != '\0' && (*end != ',' || end[1] == '\0')))
+            return false;
+        at = end + (*end == ',');
+    }
+    return true;
+}
+
+static enum status text_set(char *at, const struct key *key, const char *value, const char *where,
+                            struct error *error)
+{
+    if (key->kind == KEY_ADDRESS && !is_address(value))
+        return error_set(error, ERROR_BAD_PARAMETER, key->name,
+                         "%s: %s is %s; it takes ADDR:PORT with an IPv4 address", where, key->name, value);
+    if (key->kind == KEY_PORTS && !is_port_list(value))
+        return error_set(error, ERROR_BAD_PARAMETER, key->name,
+                         "%s: %s is %s; it takes ports from 1 to 65535, separated by commas", where,
+                         key->name, value);
+    if (strlen(value) >= key->size)
+        return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is longer than %zu characters", where,
+                         key->name, key->size - 1);
+    strcpy(at, value);
+    return STATUS_OK;
+}
+
 /* where names the source in messages: the file, the environment or the command line. */
 static enum status key_set(struct config *config, const struct key *key, const char *value, const char *where,
                            struct error *error)
@@ -157,17 +187,9 @@ static enum status key_set(struct config *config, const struct key *key, const c
 
     switch (key->kind) {
     case KEY_ADDRESS:
-        if (!is_address(value))
-            return error_set(error, ERROR_BAD_PARAMETER, key->name,
-                             "%s: %s is %s; it takes ADDR:PORT with an IPv4 address", where, key->name,
-                             value);
-        __attribute__((fallthrough));
+    case KEY_PORTS:
     case KEY_TEXT:
-        if (strlen(value) >= key->size)
-            return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is longer than %zu characters",
-                             where, key->name, key->size - 1);
-        strcpy(at, value);
-        return STATUS_OK;
+        return text_set(at, key, value, where, error);
     case KEY_NUMBER:
         return number_set((int64_t *)(void *)at, key, value, where, error);
     case KEY_CHOICE:

@@ -7,6 +7,7 @@
  *                                     of a ring run-<n>.<number>.pcap; .pcapng in that format)
  *   captures/<session>/run-<n>.ring   how much a ring has overwritten, and the lock of who writes to it
  *   workers/<worker>.lock, .sock      a lock that a live worker holds, and its doorbell
+ *   workers/<worker>.broker           where its broker serves the front end
  */
 #ifndef PKTCAPD_HOST_DATA_DIR_H
 #define PKTCAPD_HOST_DATA_DIR_H

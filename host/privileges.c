@@ -58,20 +58,19 @@ static enum status confine(const char *directory, bool *confined, struct error *
     return STATUS_OK;
 }
 
-enum status privileges_drop(const struct identity *identity, const char *directory, int capability,
-                            bool *confined, struct error *error)
+enum status privileges_keep(const struct identity *identity, const int *capabilities, size_t count,
+                            struct error *error)
 {
-    bool keep = capability != NO_CAPABILITY && privileges_have(capability);
-    bool may_bound = privileges_have(CAP_SETPCAP);
-    enum status status = STATUS_OK;
+    unsigned have = 0; /* bits by place in the list */
     int failed;
 
-    *confined = false;
-    if (identity->change && (status = confine(directory, confined, error)) != STATUS_OK)
-        return status;
+    for (size_t i = 0; i < count; i++)
+        have |= privileges_have(capabilities[i]) ? 1u << i : 0;
+    bool may_bound = privileges_have(CAP_SETPCAP);
     capng_clear(CAPNG_SELECT_BOTH);
-    if (keep)
-        capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capability);
+    for (size_t i = 0; i < count; i++)
+        if (have & 1u << i)
+            capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capabilities[i]);
     if (identity->change)
         failed = capng_change_id((int)identity->uid, (int)identity->gid,
                                  CAPNG_DROP_SUPP_GRP | (may_bound ? CAPNG_CLEAR_BOUNDING : CAPNG_NO_FLAG));
@@ -81,4 +80,15 @@ enum status privileges_drop(const struct identity *identity, const char *directo
         return error_set(error, ERROR_HOST, NULL, "cannot drop privileges: %s (step %d)", strerror(errno),
                          failed);
     return STATUS_OK;
+}
+
+enum status privileges_drop(const struct identity *identity, const char *directory, int capability,
+                            bool *confined, struct error *error)
+{
+    enum status status = STATUS_OK;
+
+    *confined = false;
+    if (identity->change && (status = confine(directory, confined, error)) != STATUS_OK)
+        return status;
+    return privileges_keep(identity, &capability, capability == NO_CAPABILITY ? 0 : 1, error);
 }

@@ -31,6 +31,10 @@ MUST_USE enum status identity_find(const char *user, struct identity *identity, 
 MUST_USE enum status privileges_drop(const struct identity *identity, const char *directory, int capability,
                                      bool *confined, struct error *error);
 
+/* The same with the root directory as it is, keeping those of these capabilities that the process has. */
+MUST_USE enum status privileges_keep(const struct identity *identity, const int *capabilities, size_t count,
+                                     struct error *error);
+
 /* Whether this process holds the capability now. */
 bool privileges_have(int capability);
 

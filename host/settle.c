@@ -2,8 +2,7 @@
 
 #include <sys/resource.h>
 
-/* The usual soft limit of 1024 is for programs that use select(). */
-static void files_allow(void)
+void files_allow(void)
 {
     struct rlimit files;
 

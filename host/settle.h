@@ -9,4 +9,8 @@
 MUST_USE enum status settle(const char *user, const char *data_dir, int capability,
                             struct data_dir *directory, struct error *error);
 
+/* Allows this process as many open files as the system lets it: the usual soft limit of 1024 is for programs
+ * that use select(). */
+void files_allow(void);
+
 #endif
