@@ -1,5 +1,6 @@
 #include "capture/capture_state.h"
 
+#include "capture/own_traffic.h"
 #include "capture/place.h"
 #include "capture/ring.h"
 #include "core/clock.h"
@@ -203,6 +204,7 @@ static void open_tap(struct capture *capture)
         .broker = capture->plan.broker,
         .point = &capture->point,
         .request = request,
+        .exclusions = &capture->exclusions,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };
@@ -211,6 +213,11 @@ static void open_tap(struct capture *capture)
 
     if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
+    if (own_traffic_find(&capture->plan.session, capture->plan.lease.key, capture->plan.api_ports,
+                         capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
+        capture_end_with_error(capture, STOP_INTERNAL, &error);
+        return;
+    }
     if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
         capture_end_with_error(capture, reason, &error);
 }
@@ -219,15 +226,16 @@ static void make_header(const struct capture *capture, struct file_header *heade
 {
     const struct session *session = &capture->plan.session;
     const struct packet_capture_request *request = &session->request;
-    char description[1200];
+    char description[1200], filter[4096];
     struct file_subject subject = {
         .linktype = capture->tap->linktype,
         .snaplen = (uint32_t)session->limits.snaplen,
         .interface = request->capvalue,
         .description = description,
-        .filter = request->capexpression,
+        .filter = filter,
     };
 
+    filter_describe(request, capture->tap->linktype, &capture->exclusions, filter, sizeof filter);
     snprintf(description, sizeof description, "%s of session %s",
              names_of(&cappoint_names, (int)request->cappoint),
              request->name[0] == '\0' ? session->id : request->name);
