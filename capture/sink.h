@@ -45,7 +45,7 @@ struct sink;
 
 /* Writes of one sink come from one thread at a time. */
 struct sink_ops {
-    /* Bytes of a batch that a packet of so many captured bytes takes. */
+    /* Bytes of a batch that a packet of so many captured bytes takes, at most. */
     size_t (*packet_size)(uint32_t captured);
     /* Appends a packet to a batch that has room for it. */
     void (*encode)(struct batch *batch, const struct packet *packet);
@@ -64,6 +64,8 @@ struct sink {
     int fd;
     int directory_fd;
     int64_t size;                         /* bytes so far: of the download where it is a file or a ring */
+    int64_t file_size;                    /* of the file that is being written */
+    size_t header_size, trailer_size;     /* what the beginning and the end of a file take */
     int64_t overwritten;                  /* packets in files of a ring that are gone */
     int64_t overwritten_bytes;            /* and their bytes */
     int64_t streamed, unsent, fragmented; /* packets: see struct counters */

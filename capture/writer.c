@@ -34,10 +34,25 @@ static void totals_note(struct writer *writer)
 {
     const struct sink *sink = &writer->sink;
 
+    writer->totals.size = sink->size;
+    writer->totals.overwritten = sink->overwritten;
     writer->totals.streamed = sink->streamed;
     writer->totals.unsent = sink->unsent;
     writer->totals.fragmented = sink->fragmented;
     memcpy(writer->totals.note, sink->note, sizeof writer->totals.note);
+}
+
+/* The batch goes on where the one before it ended, or begins the next file of a ring. */
+static enum status batch_give(struct sink *sink, struct batch *batch, struct error *error)
+{
+    enum status status = STATUS_OK;
+
+    if (batch->starts_file)
+        status = sink->ops->rotate(sink, &batch->summary, error);
+    if (status == STATUS_OK)
+        return sink->ops->write(sink, batch, error);
+    batch->packets = batch->packet_bytes = 0, batch->used = 0;
+    return status;
 }
 
 /* Runs without the mutex: the batch is the writer thread's until it is counted as written. */
@@ -45,6 +60,7 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
 {
     struct error error = {0};
     int64_t packets = batch->packets;
+    int64_t gone = writer->sink.overwritten, gone_bytes = writer->sink.overwritten_bytes;
     enum status status = STATUS_OK;
 
     if (!failed)
@@ -52,12 +68,13 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     if (failed || status != STATUS_OK)
         batch->packets = batch->packet_bytes = 0, batch->used = 0;
     else
-        status = writer->sink.ops->write(&writer->sink, batch, &error);
+        status = batch_give(&writer->sink, batch, &error);
+    gone = writer->sink.overwritten - gone;
+    gone_bytes = writer->sink.overwritten_bytes - gone_bytes;
 
     pthread_mutex_lock(&writer->mutex);
-    writer->totals.packets += batch->packets;
-    writer->totals.packet_bytes += batch->packet_bytes;
-    writer->totals.size = writer->sink.size;
+    writer->totals.packets += batch->packets - gone;
+    writer->totals.packet_bytes += batch->packet_bytes - gone_bytes;
     totals_note(writer);
     writer->totals.lost_packets += packets - batch->packets;
     if (status != STATUS_OK) {
@@ -68,6 +85,7 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     }
     batch->used = 0;
     batch->packets = batch->packet_bytes = 0;
+    batch->starts_file = false;
     writer->written++;
     pthread_cond_broadcast(&writer->changed);
     pthread_mutex_unlock(&writer->mutex);
@@ -147,17 +165,31 @@ static void batch_hand_over(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-void writer_append(struct writer *writer, const struct packet *packet, size_t size)
+/* All packets before this one are in: the batch speaks up to its last one. */
+static struct batch *batch_begin(struct writer *writer, const struct packet *packet)
+{
+    batch_current(writer)->filled_ms = packet->timestamp_ns / 1000000;
+    batch_hand_over(writer);
+    return batch_current(writer);
+}
+
+size_t writer_append(struct writer *writer, const struct packet *packet, size_t size)
 {
     struct batch *batch = batch_current(writer);
 
-    if (batch->used + size > batch->size) {
-        /* All packets so far are in: the batch speaks up to its last one. */
-        batch->filled_ms = packet->timestamp_ns / 1000000;
-        batch_hand_over(writer);
-        batch = batch_current(writer);
-    }
+    if (batch->used + size > batch->size)
+        batch = batch_begin(writer, packet);
+    size_t before = batch->used;
     writer->sink.ops->encode(batch, packet);
+    return batch->used - before;
+}
+
+void writer_start_file(struct writer *writer, const struct packet *packet, const struct sink_summary *summary)
+{
+    if (writer_has_pending(writer))
+        batch_begin(writer, packet);
+    batch_current(writer)->starts_file = true;
+    batch_current(writer)->summary = *summary;
 }
 
 void writer_flush(struct writer *writer, int64_t now_ms)
@@ -191,21 +223,14 @@ void writer_close(struct writer *writer, const struct sink_summary *summary, str
     pthread_cond_broadcast(&writer->changed);
     pthread_mutex_unlock(&writer->mutex);
     pthread_join(writer->thread, NULL);
+    bool closed = writer->sink.ops->close(&writer->sink, summary, &error) == STATUS_OK;
+    totals_note(writer);
     *totals = writer->totals;
-    if (writer->sink.ops->close(&writer->sink, summary, &error) != STATUS_OK && !totals->failed) {
+    if (!closed && !totals->failed) {
         totals->failed = true;
         totals->error = error;
     }
     writer_free(writer);
-}
-
-uint64_t writer_reserve(const char *path, uint64_t setting_bytes)
-{
-    uint64_t free_bytes, total_bytes;
-
-    if (!data_dir_space(path, &free_bytes, &total_bytes))
-        return 0;
-    return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
 }
 
 enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,

@@ -104,6 +104,9 @@ enum { OPTIONS_MAX = 64, TAGS_MAX = 30, SNAPLEN_MAX = 262144, SNAPLEN_MIN = 24 }
 /* A ring of files: more would be more names than a directory should hold. */
 enum { FILE_COUNT_MAX = 1000 };
 
+/* Bytes at the beginning of every pcap file, which a download of several has once. */
+enum { PCAP_FILE_HEADER_SIZE = 24 };
+
 /* GRE-in-UDP's own port (RFC 8086, section 8). */
 enum { STREAM_PORT = 4754 };
 
@@ -181,6 +184,15 @@ struct counters {
     int64_t packets_fragmented;        /* of those streamed: larger than the path takes, sent in fragments */
     int64_t bytes_captured;            /* captured bytes of packets, without file headers */
     int64_t file_size;                 /* bytes, file headers included */
+};
+
+/* One file of a ring. */
+struct run_file {
+    int32_t number; /* from 1, in the order of writing */
+    char file[96];  /* relative to the data directory */
+    int64_t file_size;
+    int64_t packets;
+    int64_t packet_bytes; /* the packets' own bytes */
 };
 
 /* One run of a session: restart makes the next one. Times are epoch milliseconds, 0: not yet. */

@@ -187,11 +187,21 @@ static struct session_view view_of(const struct call *call)
                                  .policy = route_is_policy(call->route)};
 }
 
-static char *session_text(const struct call *call, const struct session *session)
+/* With the files of a ring, and then session is read again. */
+static char *session_text(const struct call *call, struct session *session, struct errors *errors)
 {
-    const struct session_view view = view_of(call);
+    struct session_view view = view_of(call);
+    struct file_list *files = codec_files_open();
+    char *text = NULL;
 
-    return codec_encode_session(session, &view);
+    view.files = files;
+    if (files == NULL)
+        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
+    else if (op_list_files(call->context, session, codec_files_add, files, errors) == STATUS_OK)
+        text = codec_encode_session(session, &view);
+    if (files != NULL)
+        codec_files_close(files);
+    return text;
 }
 
 static void create_or_forecast(const struct call *call, const struct packet_capture_request *request,
@@ -205,7 +215,7 @@ static void create_or_forecast(const struct call *call, const struct packet_capt
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     } else if (!dry_run) {
         if (op_create_session(call->context, request, session, errors) == STATUS_OK)
-            answer->body = codec_encode_session(session, &view);
+            answer->body = session_text(call, session, errors);
     } else if (op_forecast_session(call->context, request, forecast, errors) == STATUS_OK) {
         answer->body = codec_encode_forecast(forecast, &view);
         answer->status = 200; /* nothing was created */
@@ -245,16 +255,20 @@ static void one_session(const struct call *call, const char *id, session_operati
     if (session == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (operation(call->context, id, session, errors) == STATUS_OK)
-        answer->body = session_text(call, session);
+        answer->body = session_text(call, session, errors);
     free(session);
 }
 
 static void get_file(const struct call *call, const char *id, struct answer *answer, struct errors *errors)
 {
-    int32_t run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors);
+    struct file_choice choice = {
+        .run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors),
+        .number = integer_parameter(call, "file", 0, 1, INT32_MAX, errors),
+    };
 
     if (errors->count == 0)
-        answer->has_file = op_open_capture_file(call->context, id, run, &answer->file, errors) == STATUS_OK;
+        answer->has_file =
+            op_open_capture_file(call->context, id, choice, &answer->file, errors) == STATUS_OK;
 }
 
 static void list_request_read(const struct call *call, struct list_request *request, struct errors *errors)
@@ -266,6 +280,7 @@ static void list_request_read(const struct call *call, struct list_request *requ
         .sort_by = parameter_find(call, "sort_by"),
         .cursor = parameter_find(call, "cursor"),
         .descending = !boolean_parameter(call, "sort_ascending", true, errors),
+        .visit_file = codec_list_add_file,
     };
     if (request->sort_by != NULL && names_find(&store_sort_names, request->sort_by) < 0)
         errors_add(errors, ERROR_BAD_PARAMETER, "sort_by", "sort_by has the value %.64s; it takes one of %s",

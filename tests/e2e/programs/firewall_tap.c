@@ -10,7 +10,6 @@
  */
 #include "broker/firewall.h"
 #include "capture/nflog_tap.h"
-#include "capture/pcap_file.h"
 
 #include <fcntl.h>
 #include <net/if.h>
