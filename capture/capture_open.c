@@ -104,6 +104,10 @@ static void open_file(struct capture *capture)
     char name[sizeof capture->run.file], path[DATA_PATH_SIZE];
     struct error error;
 
+    if (capture_is_stream(capture)) {
+        capture_open_stream(capture);
+        return;
+    }
     if (capture->sink_open) {
         if (pcap_file_linktype(&capture->sink) != tap_linktype(capture->tap)) {
             error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now",
@@ -129,11 +133,13 @@ static void open_file(struct capture *capture)
 static void open_writer(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
+    uint64_t reserve =
+        capture_is_stream(capture) ? 0 : writer_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
     capture->totals.flushed_ms = clock_now_ms();
-    if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
-                    &capture->totals, &capture->writer, &error) != STATUS_OK) {
+    if (writer_open(capture->sink, directory, reserve, &capture->totals, &capture->writer, &error) !=
+        STATUS_OK) {
         capture_hold_back(capture, &error);
         return;
     }
@@ -147,7 +153,8 @@ static void check_space(struct capture *capture)
     uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
-    if (writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
+    if (!capture_is_stream(capture) &&
+        writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
         capture_end_with_error(capture, STOP_DISK_LOW, &error);
 }
 
@@ -163,7 +170,8 @@ static void start_clock(struct capture *capture)
     /* Never longer than asked for, even if the clock was set back since the start. */
     int64_t left_ms = deadline_ms(capture) - now_ms < most_ms ? deadline_ms(capture) - now_ms : most_ms;
     capture->deadline_ns = clock_monotonic_ns() + left_ms * NS_PER_MS;
-    capture->size_limit = capture->plan.session.limits.file_size_mb * 1000000;
+    capture->size_limit =
+        capture_is_stream(capture) ? INT64_MAX : capture->plan.session.limits.file_size_mb * 1000000;
 }
 
 void capture_open(struct capture *capture)
@@ -173,7 +181,9 @@ void capture_open(struct capture *capture)
 
     capture->dropped_before = capture->run.counters.packets_dropped;
     capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
-    if (capture->plan.lease.resumed)
+    if (capture->plan.lease.resumed && capture_is_stream(capture))
+        capture_take_stream_over(capture);
+    else if (capture->plan.lease.resumed)
         take_over(capture);
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !capture_has_ended(capture); i++)
         STEPS[i](capture);

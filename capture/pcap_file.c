@@ -114,7 +114,8 @@ static enum status close_file(struct sink *sink, const struct sink_summary *summ
     return status;
 }
 
-static const struct sink_ops PCAP_FILE_OPS = {packet_size, encode, write_batch, NULL, close_file};
+static const struct sink_ops PCAP_FILE_OPS = {
+    .packet_size = packet_size, .encode = encode, .write = write_batch, .close = close_file};
 
 static int directory_open(const char *path)
 {

@@ -120,6 +120,11 @@ static struct json_object *runtime_encode(const struct session *session)
     add_integer(object, "packets_dropped_interface", run->counters.packets_dropped_interface);
     add_integer(object, "packets_skipped", run->counters.packets_skipped);
     add_integer(object, "bytes_captured", run->counters.bytes_captured);
+    if (session->request.capmode == CAPMODE_STREAM) {
+        add_integer(object, "packets_streamed", run->counters.packets_streamed);
+        add_integer(object, "packets_unsent", run->counters.packets_unsent);
+        add_integer(object, "packets_fragmented", run->counters.packets_fragmented);
+    }
     return object;
 }
 
