@@ -150,7 +150,7 @@ enum status stream_socket_open(const char *address, uint16_t port, uint32_t mark
                          address);
     if (made.fd < 0)
         return error_set(error, ERROR_HOST, NULL, "the stream's collector %s cannot be reached: %s", address,
-                         strerror(errno));
+                         errno == EADDRNOTAVAIL ? "this host has no address to send from" : strerror(errno));
     *stream = made;
     return STATUS_OK;
 }

@@ -270,11 +270,16 @@ def test_nobody_has_the_address(client, make_wire, make_collector):
     assert "host unreachable (ICMP)" in check_stopped(client, session, 10)["errormsg"]
 
 
-@pytest.mark.parametrize("address", ["198.51.100.1", "2001:db8::1"])
-def test_no_route_at_all(client, make_wire, address):
-    session = client.wait_end(client.create(make_wire().near, capmode="STREAM", streamaddress=address))
+@pytest.mark.parametrize("address, why", [
+    ("198.51.100.1", "Network is unreachable"),
+    ("2001:db8::1", "this host has no address to send from"),  # IPv6 is off here but for the tests' collectors
+])
+def test_no_route_at_all(daemon, make_wire, address, why):
+    daemon.expect_log("ERROR STREAM_UNREACHABLE")
+    session = daemon.client.create(make_wire().near, capmode="STREAM", streamaddress=address)
+    session = daemon.client.wait_end(session)
     assert (session["sessionstatus"], session["stop_reason"]) == ("ERROR", "STREAM_UNREACHABLE")
-    assert f"the stream's collector {address} cannot be reached: Network is unreachable" in session["errormsg"]
+    assert f"the stream's collector {address} cannot be reached: {why}" in session["errormsg"]
 
 
 def test_no_route_any_more(daemon, make_wire, collector):
