@@ -14,7 +14,7 @@
 #include <time.h>
 
 enum {
-    CHUNK = 128,          /* packets of one system call */
+    CHUNK = 64,           /* packets of one system call */
     PATIENCE_MS = 250,    /* what one batch may wait for a network that takes no more */
     IMPATIENCE_MS = 5,    /* and the next ones, until one gets through without */
     HURRY_MS = 300,       /* what all of them may wait when the capture ends */

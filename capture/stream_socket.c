@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SEND_BUFFER = 4 << 20, IPV4_HEADER = 20, IPV6_HEADER = 40, PACKET_MOST = 65535 };
+enum { BUFFER = 4 << 20, IPV4_HEADER = 20, IPV6_HEADER = 40, PACKET_MOST = 65535 };
 
 /* ---- addresses ---- */
 
@@ -95,11 +95,12 @@ static bool options_set(const struct stream_socket *stream, int fd)
 {
     int level = is_ipv6(stream) ? IPPROTO_IPV6 : IPPROTO_IP;
     int discover = is_ipv6(stream) ? IPV6_PMTUDISC_DONT : IP_PMTUDISC_DONT;
-    int on = 1, buffer = SEND_BUFFER;
+    int on = 1, buffer = BUFFER;
 
     if (stream->mark != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_MARK, &stream->mark, sizeof stream->mark);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer); /* for the ICMP errors */
     return setsockopt(fd, level, is_ipv6(stream) ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &discover,
                       sizeof discover) == 0 &&
            setsockopt(fd, level, is_ipv6(stream) ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on) == 0;

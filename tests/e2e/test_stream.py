@@ -238,11 +238,11 @@ def test_each_stream_counts_its_own(client, make_wire):
     both sockets hear of all of them."""
     wires = [make_wire(), make_wire()]
     sessions = [stream(client, wire.near, "127.0.0.1") for wire in wires]
-    for number in range(300):
+    for number in range(120):
         wires[0].inward.send(numbered(number))
         if number % 3 == 0:
             wires[1].inward.send(numbered(number))
-    for session, given in zip(sessions, (300, 100)):
+    for session, given in zip(sessions, (120, 40)):
         wait_for_counters(client, session, lambda streamed, unsent, _: streamed + unsent == given)
         session = check_stopped(client, session, given)
         assert counters(session) == [0, given, 0]
