@@ -24,7 +24,8 @@ enum {
     LISTEN_MS = 5000,     /* so late the kernel says that nobody answers its ARP requests */
     NOTE_PAUSE_MS = 1500, /* a note is read by then */
     RETRIES = 16,
-    REMEMBERED = 1 << 13, /* packets, of which an ICMP error may still come */
+    MEMORY_SETS = 1 << 11, /* of packets, of which an ICMP error may still come */
+    MEMORY_PLACES = 4,
 };
 
 /* What errormsg can say of a stream, each once. */
@@ -76,7 +77,8 @@ struct stream {
     struct mmsghdr messages[CHUNK];
     struct iovec parts[CHUNK][2];
     uint8_t headers[CHUNK][STREAM_HEADER_SIZE];
-    struct memory sent[REMEMBERED];
+    struct memory sent[MEMORY_SETS][MEMORY_PLACES];
+    unsigned turn;
 };
 
 /* ---- batches: [length][packet] ---- */
@@ -122,12 +124,27 @@ static void not_sent(struct sink *sink, enum trouble trouble)
 
 /* ---- ICMP ---- */
 
-static struct memory *memory_of(struct stream *stream, uint16_t source_port, uint16_t length,
-                                uint16_t checksum)
+static bool is_memory_of(const struct memory *memory, const struct stream_error *packet)
 {
-    uint32_t hash = (checksum ^ (uint32_t)source_port << 16 ^ (uint32_t)length << 8) * 0x9e3779b1U;
+    return memory->count > 0 && memory->source_port == packet->source_port &&
+           memory->length == packet->length && memory->checksum == packet->checksum;
+}
 
-    return &stream->sent[hash >> 19];
+/* The place of a packet: where it is remembered, else a free one among those that it may have, else the one
+ * whose turn it is. */
+static struct memory *memory_of(struct stream *stream, const struct stream_error *packet)
+{
+    uint32_t hash = (packet->checksum ^ (uint32_t)packet->source_port << 16 ^ (uint32_t)packet->length << 8) *
+                    0x9e3779b1U;
+    struct memory *places = stream->sent[(hash >> 16) % MEMORY_SETS], *free_place = NULL;
+
+    for (size_t i = 0; i < MEMORY_PLACES; i++) {
+        if (is_memory_of(&places[i], packet))
+            return &places[i];
+        if (places[i].count == 0)
+            free_place = &places[i];
+    }
+    return free_place != NULL ? free_place : &places[stream->turn++ % MEMORY_PLACES];
 }
 
 /* Two streams may go to one collector, and both sockets get the errors about either. A packet of which this
@@ -135,11 +152,9 @@ static struct memory *memory_of(struct stream *stream, uint16_t source_port, uin
 static bool forget(struct sink *sink, const struct stream_error *error)
 {
     struct stream *stream = sink->state;
-    struct memory *at = memory_of(stream, error->source_port, error->length, error->checksum);
+    struct memory *at = memory_of(stream, error);
 
-    if (at->count == 0 || error->destination_port != stream->socket.path.port ||
-        at->source_port != error->source_port || at->length != error->length ||
-        at->checksum != error->checksum)
+    if (error->destination_port != stream->socket.path.port || !is_memory_of(at, error))
         return false;
     at->count--;
     sink->streamed--;
@@ -185,13 +200,13 @@ static int errors_take(struct sink *sink)
 static void remember(struct stream *stream, const uint8_t header[STREAM_HEADER_SIZE], uint16_t length,
                      bool fragmented)
 {
-    uint16_t source_port = (uint16_t)(header[0] << 8 | header[1]), checksum;
+    struct stream_error packet = {.source_port = (uint16_t)(header[0] << 8 | header[1]), .length = length};
 
-    memcpy(&checksum, header + 6, sizeof checksum);
-    struct memory *at = memory_of(stream, source_port, length, checksum);
-    bool same = at->source_port == source_port && at->length == length && at->checksum == checksum;
-    uint8_t count = same && at->count < UINT8_MAX ? at->count : 0;
-    *at = (struct memory){source_port, length, checksum, (uint8_t)(count + 1), fragmented};
+    memcpy(&packet.checksum, header + 6, sizeof packet.checksum);
+    struct memory *at = memory_of(stream, &packet);
+    uint8_t count = is_memory_of(at, &packet) ? at->count : 0;
+    *at = (struct memory){packet.source_port, length, packet.checksum,
+                          (uint8_t)(count < UINT8_MAX ? count + 1 : count), fragmented};
 }
 
 static void account(struct sink *sink, size_t from, size_t to)

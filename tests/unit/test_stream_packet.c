@@ -3,10 +3,8 @@
  * as RFC 1071 words it, and with a packet whose checksum is known.
  */
 #include "capture/stream_packet.h"
-#include "capture/stream_sink.h"
 
 #include <arpa/inet.h>
-#include <pcap/dlt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -315,34 +313,6 @@ static void gre_names_what_is_inside(void **state)
     assert_int_equal(stream_gre_protocol(false, IPV4, 0), 0);
 }
 
-/* ---- opening ---- */
-
-static void what_cannot_be_streamed_is_refused(void **state)
-{
-    static const struct {
-        const char *address;
-        int linktype;
-        enum error_code code;
-    } CASES[] = {
-        {"192.0.2.1", DLT_LINUX_SLL, ERROR_WRONG_POINT},
-        {"192.0.2.1", DLT_IEEE802_11, ERROR_WRONG_POINT},
-        {"collector.example", DLT_EN10MB, ERROR_BAD_VALUE},
-        {"192.0.2.1.7", DLT_RAW, ERROR_BAD_VALUE},
-        {"", DLT_EN10MB, ERROR_BAD_VALUE},
-        {"fe80::1%nosuch0", DLT_EN10MB, ERROR_BAD_VALUE},
-        {"1", DLT_EN10MB, ERROR_BAD_VALUE},
-    };
-    struct error error;
-    struct sink sink;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(CASES); i++) {
-        struct stream_settings settings = {.address = CASES[i].address, .linktype = CASES[i].linktype};
-        assert_int_not_equal(stream_sink_open(&settings, &sink, &error), STATUS_OK);
-        assert_int_equal(error.code, CASES[i].code);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,7 +327,6 @@ int main(void)
         cmocka_unit_test(checksums_are_right_for_every_length),
         cmocka_unit_test(a_checksum_is_never_zero),
         cmocka_unit_test(gre_names_what_is_inside),
-        cmocka_unit_test(what_cannot_be_streamed_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
