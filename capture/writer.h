@@ -52,6 +52,9 @@ void writer_flush(struct writer *writer, int64_t now_ms);
 /* Whether something was appended and not handed over yet. */
 bool writer_has_pending(const struct writer *writer);
 
+/* The capture ends: what is written from now on waits no longer than it must. */
+void writer_hurry(struct writer *writer);
+
 void writer_read_totals(struct writer *writer, struct writer_totals *totals);
 
 /* Writes the rest, makes it durable, ends the thread and frees the writer. summary: what the tap did. */

@@ -108,6 +108,11 @@ static struct json_object *runtime_encode(const struct session *session)
     json_add_integer(object, "bytes_captured", run->counters.bytes_captured);
     if (session->request.capfilecount > 0)
         json_add_integer(object, "packets_overwritten", run->counters.packets_overwritten);
+    if (session->request.capmode == CAPMODE_STREAM) {
+        json_add_integer(object, "packets_streamed", run->counters.packets_streamed);
+        json_add_integer(object, "packets_unsent", run->counters.packets_unsent);
+        json_add_integer(object, "packets_fragmented", run->counters.packets_fragmented);
+    }
     return object;
 }
 

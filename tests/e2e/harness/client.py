@@ -46,8 +46,11 @@ def check_session(session):
     assert ("stop_reason" in session) == ended
     assert session["id"] == session["sessionid"]
     assert session["filesize"] == min(session["filesize_bytes"], 2**31 - 1)
+    stream = session["request"].get("capmode") == "STREAM"
+    for counter in ("packets_streamed", "packets_unsent", "packets_fragmented"):
+        assert (counter in session["runtime"]) == stream
     if session["sessionstatus"] in ("STARTED", "FINISHED"):
-        assert "started" in session["runtime"] and "filelocation" in session
+        assert "started" in session["runtime"] and ("filelocation" in session) != stream
 
 
 def check_answer(method, response):
