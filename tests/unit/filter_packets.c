@@ -276,3 +276,21 @@ char *many(const char *format, int count)
     fclose(stream);
     return text;
 }
+
+bool described(const char *options, const char *expression, int linktype,
+               const struct filter_exclusions *exclusions, struct bpf_program *program)
+{
+    struct packet_capture_request *wanted = request(options, expression);
+    pcap_t *pcap = pcap_open_dead(linktype, SNAPLEN_MAX);
+    char text[65536];
+
+    assert_non_null(pcap);
+    filter_describe(wanted, linktype, exclusions, text, sizeof text);
+    bool taken = pcap_compile(pcap, program, text, 1, PCAP_NETMASK_UNKNOWN) == 0;
+    /* The optimizer says of what can never be that it is no use. */
+    if (!taken && strstr(pcap_geterr(pcap), "rejects all packets") != NULL)
+        taken = pcap_compile(pcap, program, text, 0, PCAP_NETMASK_UNKNOWN) == 0;
+    pcap_close(pcap);
+    free(wanted);
+    return taken;
+}

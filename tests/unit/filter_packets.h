@@ -82,6 +82,10 @@ struct bpf_program compiled(const char *options, const char *expression, int lin
 void assert_kernel_takes(const char *options, const char *expression, int linktype,
                          const struct filter_exclusions *exclusions);
 
+/* What filter_describe() says, compiled by libpcap. false: libpcap refuses it. */
+bool described(const char *options, const char *expression, int linktype,
+               const struct filter_exclusions *exclusions, struct bpf_program *program);
+
 /* The text repeated with 1, 2, 3... in place of its #; the caller frees. */
 char *many(const char *format, int count);
 

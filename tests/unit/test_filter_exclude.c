@@ -128,6 +128,10 @@ static void own_traffic(void **state)
     for (size_t i = 0; i < COUNT(TRAFFIC); i++)
         assert_excluded(&program, TRAFFIC[i].hex, TRAFFIC[i].is_own);
     filter_free(&program);
+    assert_true(described(NULL, NULL, DLT_EN10MB, &without, &program));
+    for (size_t i = 0; i < COUNT(TRAFFIC); i++)
+        assert_excluded(&program, TRAFFIC[i].hex, TRAFFIC[i].is_own);
+    pcap_freecode(&program);
     assert_kernel_takes(NULL, NULL, DLT_EN10MB, &without);
     assert_kernel_takes("PORT=80 VNI=1", "vlan and pppoes", DLT_EN10MB, &without);
     assert_kernel_takes("PORT=80", NULL, DLT_LINUX_SLL, &without);
@@ -142,6 +146,10 @@ static void own_ipv6_stream(void **state)
     for (size_t i = 0; i < COUNT(STREAM6); i++)
         assert_excluded(&program, STREAM6[i].hex, STREAM6[i].is_own);
     filter_free(&program);
+    assert_true(described(NULL, NULL, DLT_EN10MB, &without, &program));
+    for (size_t i = 0; i < COUNT(STREAM6); i++)
+        assert_excluded(&program, STREAM6[i].hex, STREAM6[i].is_own);
+    pcap_freecode(&program);
     assert_kernel_takes(NULL, NULL, DLT_EN10MB, &without);
 }
 
