@@ -201,7 +201,7 @@ enum status namespaces_enter(struct namespaces *namespaces, const char *name, ui
     close(fd);
     if (failed == EPERM)
         return error_set(error, ERROR_NO_PRIVILEGE, "capvalue",
-                         "the worker lacks CAP_SYS_ADMIN, which the network namespace %.64s takes", name);
+                         "the worker lacks CAP_SYS_ADMIN for other network namespaces, such as %.64s", name);
     if (failed != 0)
         return error_set(error, ERROR_HOST, NULL, "cannot enter the network namespace %.64s: %s", name,
                          strerror(failed));

@@ -205,14 +205,12 @@ static void drain(struct capture *capture)
 static void look_at_interface(struct capture *capture)
 {
     struct error error;
-    enum point_presence presence = point_look(capture->point.index, &capture->interface_dropped);
+    enum status status = point_watch_look(capture->watch, &capture->interface_dropped, &error);
 
     capture->look_ns = clock_monotonic_ns() + LOOK_MS * NS_PER_MS;
-    if (presence == POINT_UP || presence == POINT_UNKNOWN)
+    if (status == STATUS_OK)
         return;
     drain(capture);
-    error_set(&error, ERROR_HOST, NULL, "interface %s %s during the capture", capture->point.name,
-              presence == POINT_GONE ? "was removed" : "went down");
     capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
 }
 
@@ -301,7 +299,7 @@ static int64_t time_to_wake_ns(const struct capture *capture)
 
 /* Sleeps until there is something to do. With packets flowing that is when the nap is over, or an order
  * comes; a tap that is to be read at once leaves no time for naps. */
-static void wait_for_work(const struct capture *capture, bool flowing, struct pollfd ready[2])
+static void wait_for_work(const struct capture *capture, bool flowing, struct pollfd ready[3])
 {
     int64_t wait_ns = time_to_wake_ns(capture);
     bool naps = flowing && !capture->tap->prompt;
@@ -309,15 +307,16 @@ static void wait_for_work(const struct capture *capture, bool flowing, struct po
 
     if (naps && nap_ns(capture) < wait_ns)
         wait_ns = nap_ns(capture);
-    ready[0].revents = ready[1].revents = 0;
-    ppoll(ready + first, (nfds_t)(2 - first),
+    ready[0].revents = ready[1].revents = ready[2].revents = 0;
+    ppoll(ready + first, (nfds_t)(3 - first),
           &(struct timespec){.tv_sec = wait_ns / NS_PER_S, .tv_nsec = wait_ns % NS_PER_S}, NULL);
 }
 
 static void run(struct capture *capture)
 {
     struct pollfd ready[] = {{.fd = capture->tap->fd, .events = POLLIN},
-                             {.fd = capture->order_fd, .events = POLLIN}};
+                             {.fd = capture->order_fd, .events = POLLIN},
+                             {.fd = point_watch_fd(capture->watch), .events = POLLIN}};
     bool more = false;
     int got = 0;
 
@@ -328,7 +327,8 @@ static void run(struct capture *capture)
         check_limits(capture);
         if (!capture_has_ended(capture))
             obey(capture);
-        if (!capture_has_ended(capture) && (got < 0 || (ready[0].revents & POLLERR) != 0))
+        if (!capture_has_ended(capture) &&
+            (got < 0 || (ready[0].revents & POLLERR) != 0 || point_watch_read(capture->watch)))
             look_at_interface(capture);
         if (!capture_has_ended(capture))
             tick(capture);
@@ -352,8 +352,10 @@ static void close_writer(struct capture *capture)
 static void close_tap(struct capture *capture)
 {
     struct tap_statistics statistics;
+    struct error error;
 
-    (void)point_look(capture->point.index, &capture->interface_dropped);
+    if (point_watch_look(capture->watch, &capture->interface_dropped, &error) != STATUS_OK)
+        log_debug("%s", error.message); /* the end has been told already, or this came behind it */
     capture_count(capture);
     tap_read_statistics(capture->tap, &statistics);
     /* Without a disk to write to, what the kernel had taken in is lost as well. */
@@ -373,6 +375,8 @@ static void close_all(struct capture *capture)
         capture_note(capture, error.message);
     if (capture->tap != NULL)
         close_tap(capture);
+    if (capture->watch != NULL)
+        point_watch_close(capture->watch);
 }
 
 static void *capture_thread(void *argument)

@@ -7,6 +7,7 @@
 #ifndef PKTCAPD_CAPTURE_CAPTURE_H
 #define PKTCAPD_CAPTURE_CAPTURE_H
 
+#include "broker/broker.h"
 #include "core/session.h"
 #include "db/store.h"
 #include "host/data_dir.h"
@@ -16,7 +17,10 @@ struct capture;
 struct capture_plan {
     struct session session; /* the run as claimed */
     struct lease lease;
-    const struct data_dir *directory; /* outlives the capture */
+    const struct data_dir *directory; /* outlives the capture, as the next three do */
+    struct broker *broker;
+    const char *worker;  /* UUID */
+    const char *boot_id; /* see place.h */
     uint32_t ring_mb;
     uint64_t reserve_bytes; /* kept free on the disk, before the eighth rule */
     int notify_fd;          /* an eventfd of the owner's */

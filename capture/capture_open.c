@@ -1,6 +1,7 @@
 #include "capture/capture_state.h"
 
 #include "capture/pcap_file.h"
+#include "capture/place.h"
 #include "core/clock.h"
 
 #include <errno.h>
@@ -81,24 +82,64 @@ static void take_over(struct capture *capture)
     }
 }
 
+static enum stop_reason point_stop_reason(const struct error *error)
+{
+    switch (error->code) {
+    case ERROR_HOST:
+    case ERROR_INTERNAL:
+        return STOP_INTERNAL;
+    case ERROR_NO_PRIVILEGE:
+        return STOP_PERMISSION;
+    default:
+        return STOP_INTERFACE_GONE;
+    }
+}
+
+/* Finds the interface anew, as the request may be old, and watches it. A namespace that only has the name of
+ * the one that an earlier worker captured in is another place. */
+static void find_point(struct capture *capture)
+{
+    const struct packet_capture_request *request = &capture->plan.session.request;
+    const struct capture_plan *plan = &capture->plan;
+    struct error error;
+    enum status status =
+        point_find(plan->broker, request->cappoint, request->capvalue, &capture->point, &error);
+
+    if (status == STATUS_OK && capture->point.unseen)
+        status =
+            error_set(&error, ERROR_NO_PRIVILEGE, NULL, "the worker cannot look into network namespaces");
+    if (status == STATUS_OK && plan->lease.resumed &&
+        place_has_changed(capture->run.place, &capture->point, plan->boot_id))
+        status =
+            error_set(&error, ERROR_NO_SUCH_NETNS, NULL,
+                      "network namespace %.200s was replaced by another of the same name while no worker "
+                      "was running",
+                      capture->point.netns);
+    if (status == STATUS_OK)
+        status = point_watch_open(plan->broker, &capture->point, &capture->watch, &error);
+    if (status != STATUS_OK) {
+        capture_end_with_error(capture, point_stop_reason(&error), &error);
+        return;
+    }
+    place_of(&capture->point, plan->boot_id, capture->run.place);
+}
+
 static void open_tap(struct capture *capture)
 {
     const struct packet_capture_request *request = &capture->plan.session.request;
     struct tap_settings settings = {
+        .broker = capture->plan.broker,
         .point = &capture->point,
         .request = request,
+        .session = capture->plan.session.id,
+        .worker = capture->plan.worker,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };
     enum stop_reason reason = STOP_INTERNAL;
     struct error error;
 
-    if (point_find(request->cappoint, request->capvalue, &capture->point, &error) != STATUS_OK) {
-        capture_end_with_error(capture, error.code == ERROR_HOST ? STOP_INTERNAL : STOP_INTERFACE_GONE,
-                               &error);
-        return;
-    }
-    if (point_look(capture->point.index, &capture->interface_dropped_start) == POINT_UP)
+    if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
     if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
         capture_end_with_error(capture, reason, &error);
@@ -191,8 +232,8 @@ static void start_clock(struct capture *capture)
 
 void capture_open(struct capture *capture)
 {
-    static void (*const STEPS[])(struct capture *) = {check_space, open_tap, note_gap,   open_file,
-                                                      open_writer, pin,      start_clock};
+    static void (*const STEPS[])(struct capture *) = {check_space, find_point,  open_tap, note_gap,
+                                                      open_file,   open_writer, pin,      start_clock};
     const struct packet_capture_request *request = &capture->plan.session.request;
 
     capture->rate.limit = request->caprate > 0 ? request->caprate : 0;

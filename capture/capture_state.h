@@ -6,6 +6,7 @@
 #define PKTCAPD_CAPTURE_CAPTURE_STATE_H
 
 #include "capture/capture.h"
+#include "capture/point_watch.h"
 #include "capture/rate.h"
 #include "capture/tap.h"
 #include "capture/writer.h"
@@ -24,6 +25,7 @@ struct capture {
 
     /* The rest belongs to the thread. */
     struct point point;
+    struct point_watch *watch;
     struct tap *tap;
     struct sink sink;
     bool sink_open; /* and not yet the writer's */

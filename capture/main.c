@@ -1,5 +1,6 @@
 /* pktcap-worker: claims sessions from the store and captures. Listens on no network. */
 #include "broker/broker.h"
+#include "capture/place.h"
 #include "capture/pool.h"
 #include "core/config.h"
 #include "core/log.h"
@@ -24,6 +25,7 @@ struct worker {
     struct doorbell doorbell;
     struct pool *pool;
     struct broker *broker;
+    char boot_id[BOOT_ID_SIZE];
     int signal_fd;
     DIR *sweeping; /* captures/, until it has been looked through */
 };
@@ -45,8 +47,8 @@ static enum status open_all(struct worker *worker, struct error *error)
     if (status != STATUS_OK)
         return status;
     worker->sweeping = opendir(data_dir_path(&worker->directory, "captures", path));
-    struct pool_settings settings = {&worker->config, &worker->directory, worker->store, worker->node_id,
-                                     worker->id};
+    struct pool_settings settings = {&worker->config, &worker->directory, worker->store,  worker->node_id,
+                                     worker->id,      worker->broker,     worker->boot_id};
     return pool_open(&settings, &worker->pool, error);
 }
 
@@ -129,6 +131,7 @@ static int run(struct worker *worker)
     umask(027);
     worker->signal_fd = signals_open(false);
     int outcome = EX_CONFIG;
+    place_read_boot_id(worker->boot_id);
     enum status status = broker_start(&worker->config, &worker->broker, &error);
     if (status == STATUS_OK)
         status =

@@ -38,10 +38,23 @@ static enum status socket_failed(const char *what, struct error *error)
     return error_set(error, ERROR_HOST, NULL, "cannot %s: %s", what, strerror(errno));
 }
 
-static enum status socket_open(const struct point *point, int type, int *fd, enum stop_reason *reason,
-                               struct error *error)
+/* In the worker's own namespace a capture needs no broker. */
+static enum status socket_open(const struct tap_settings *settings, int type, int *fd,
+                               enum stop_reason *reason, struct error *error)
 {
-    *fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const struct point *point = settings->point;
+
+    if (point->netns[0] != '\0') {
+        enum status status = broker_packet_socket(settings->broker, point->netns, type, fd, error);
+        if (status != STATUS_OK)
+            *fd = -1;
+        if (status != STATUS_OK && error->code == ERROR_NO_PRIVILEGE)
+            *reason = STOP_PERMISSION;
+        else if (status != STATUS_OK && error->code == ERROR_NO_SUCH_NETNS)
+            *reason = STOP_INTERFACE_GONE;
+        return status;
+    }
+    *fd = socket(AF_PACKET, type | SOCK_CLOEXEC, 0);
     if (*fd >= 0)
         return STATUS_OK;
     if (errno != EPERM)
@@ -184,7 +197,8 @@ enum status packet_tap_open(const struct tap_settings *settings, struct tap **ou
     tap->tap = (struct tap){.ops = &PACKET_TAP_OPS, .fd = -1, .linktype = point->linktype};
     tap->snaplen = settings->snaplen;
     tap->cooked = point->linktype == DLT_LINUX_SLL;
-    enum status status = socket_open(point, tap->cooked ? SOCK_DGRAM : SOCK_RAW, &tap->tap.fd, reason, error);
+    enum status status =
+        socket_open(settings, tap->cooked ? SOCK_DGRAM : SOCK_RAW, &tap->tap.fd, reason, error);
     if (status == STATUS_OK)
         status =
             packet_ring_open(&tap->ring, tap->tap.fd, (size_t)settings->ring_mb << 20, TAP_RETIRE_MS, error);

@@ -1,125 +1,52 @@
 #include "capture/point.h"
 
+#include "capture/links.h"
+#include "capture/point_describe.h"
+#include "capture/point_rules.h"
+
 #include <arpa/inet.h>
 #include <linux/if.h>
-#include <linux/if_arp.h>
-#include <netlink/cache.h>
-#include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <pcap/dlt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-struct host {
-    struct nl_sock *socket;
-    struct nl_cache *links;
-    struct nl_cache *addresses;
-};
-
-static void host_close(struct host *host)
+static bool has_host_address(const struct links *links, int index)
 {
-    nl_cache_free(host->addresses);
-    nl_cache_free(host->links);
-    nl_socket_free(host->socket);
-}
-
-static enum status host_open(struct host *host, struct error *error)
-{
-    int result = -NLE_NOMEM;
-
-    *host = (struct host){.socket = nl_socket_alloc()};
-    if (host->socket != NULL)
-        result = nl_connect(host->socket, NETLINK_ROUTE);
-    if (result == 0)
-        result = rtnl_link_alloc_cache(host->socket, AF_UNSPEC, &host->links);
-    if (result == 0)
-        result = rtnl_addr_alloc_cache(host->socket, &host->addresses);
-    if (result == 0)
-        return STATUS_OK;
-    host_close(host);
-    return error_set(error, ERROR_HOST, NULL, "cannot read this host's interfaces: %s", nl_geterror(result));
-}
-
-/* As libpcap maps them (pcap-linux.c, map_arphrd_to_dlt); what is not here it captures in cooked mode. */
-static int link_linktype(struct rtnl_link *link)
-{
-    switch (rtnl_link_get_arptype(link)) {
-    case ARPHRD_ETHER:
-    case ARPHRD_LOOPBACK:
-        return DLT_EN10MB;
-    case ARPHRD_NONE:
-    case ARPHRD_RAWIP:
-    case ARPHRD_TUNNEL:
-    case ARPHRD_TUNNEL6:
-    case ARPHRD_SIT:
-    case ARPHRD_IPGRE:
-    case ARPHRD_IP6GRE:
-        return DLT_RAW;
-    default:
-        return DLT_LINUX_SLL;
-    }
-}
-
-/* Every interface that is up has an IPv6 link-local address: it makes none a carrier of host addresses. */
-static bool link_has_host_address(const struct host *host, int index)
-{
-    for (struct nl_object *at = nl_cache_get_first(host->addresses); at != NULL; at = nl_cache_get_next(at)) {
-        struct rtnl_addr *address = (struct rtnl_addr *)at;
-        bool link_local =
-            rtnl_addr_get_family(address) == AF_INET6 && rtnl_addr_get_scope(address) == RT_SCOPE_LINK;
-        if (rtnl_addr_get_ifindex(address) == index && !link_local)
-            return true;
-    }
-    return false;
-}
-
-/* A device with no link kind is hardware, or what a hypervisor shows as such (virtio). */
-static bool link_is_nic(struct rtnl_link *link)
-{
-    const char *kind = rtnl_link_get_type(link);
-    bool loopback = (rtnl_link_get_flags(link) & IFF_LOOPBACK) != 0;
-
-    if (kind == NULL)
-        return !loopback && rtnl_link_get_arptype(link) == ARPHRD_ETHER;
-    return strcmp(kind, "bond") == 0;
-}
-
-static bool link_is_workload_nic(struct rtnl_link *link)
-{
-    static const char *const KINDS[] = {"tun", "veth", "macvlan", "macvtap", "ipvlan", "ipvtap"};
-    const char *kind = rtnl_link_get_type(link);
-
-    for (size_t i = 0; kind != NULL && i < sizeof KINDS / sizeof KINDS[0]; i++)
-        if (strcmp(kind, KINDS[i]) == 0)
+    for (struct rtnl_addr *at = links_first_address(links); at != NULL; at = links_next_address(at))
+        if (rtnl_addr_get_ifindex(at) == index && point_rules_is_host_address(at))
             return true;
     return false;
 }
 
-static unsigned link_cappoints(const struct host *host, struct rtnl_link *link)
+void point_describe(const struct links *links, struct rtnl_link *link, struct point *point)
 {
-    unsigned cappoints = 0;
+    struct rtnl_link *master = links_master(links, link);
+    struct point_facts facts = {
+        .named_netns = links->netns[0] != '\0',
+        .has_host_address = has_host_address(links, rtnl_link_get_ifindex(link)),
+        .master_kind = master == NULL ? NULL : rtnl_link_get_type(master),
+    };
 
-    if (link_is_nic(link))
-        cappoints |= 1u << CAPPOINT_VMNIC | 1u << CAPPOINT_PNIC;
-    if (link_is_workload_nic(link))
-        cappoints |= 1u << CAPPOINT_VNIC | 1u << CAPPOINT_VIF;
-    if (link_has_host_address(host, rtnl_link_get_ifindex(link)))
-        cappoints |= 1u << CAPPOINT_VMKNIC;
-    return cappoints;
-}
-
-static void link_describe(const struct host *host, struct rtnl_link *link, struct point *point)
-{
     *point = (struct point){
+        .cookie = links->cookie,
         .index = (unsigned)rtnl_link_get_ifindex(link),
-        .linktype = link_linktype(link),
+        .linktype = point_rules_linktype(link),
         .up = (rtnl_link_get_flags(link) & IFF_UP) != 0,
         .loopback = (rtnl_link_get_flags(link) & IFF_LOOPBACK) != 0,
-        .cappoints = link_cappoints(host, link),
+        .cappoints = point_rules_cappoints(link, &facts),
     };
     snprintf(point->name, sizeof point->name, "%s", rtnl_link_get_name(link));
+    memcpy(point->netns, links->netns, sizeof point->netns);
 }
+
+const char *point_value(const struct point *point, char out[POINT_VALUE_SIZE])
+{
+    snprintf(out, POINT_VALUE_SIZE, "%s%s%s", point->netns, point->netns[0] == '\0' ? "" : "/", point->name);
+    return out;
+}
+
+/* ---- what a value matches ---- */
 
 static bool link_named(struct rtnl_link *link, const char *value)
 {
@@ -157,46 +84,77 @@ static bool link_has_mac(struct rtnl_link *link, const char *value)
 
 enum { MATCHES_MAX = 8 };
 
-/* The interfaces that a value means: one name beats all, an alias beats a MAC address. */
-static size_t host_match(const struct host *host, const char *value, struct point matches[MATCHES_MAX])
-{
-    static bool (*const WAYS[])(struct rtnl_link *, const char *) = {link_named, link_aliased, link_has_mac};
-    size_t count = 0;
+/* In this order: one name beats all, an alias beats a MAC address. */
+enum way { BY_NAME, BY_ALIAS, BY_MAC, WAY_COUNT };
 
-    for (size_t way = 0; way < sizeof WAYS / sizeof WAYS[0] && count == 0; way++)
-        for (struct nl_object *at = nl_cache_get_first(host->links); at != NULL; at = nl_cache_get_next(at))
-            if (count < MATCHES_MAX && WAYS[way]((struct rtnl_link *)at, value))
-                link_describe(host, (struct rtnl_link *)at, &matches[count++]);
-    return count;
+struct search {
+    struct broker *broker;
+    enum cappoint cappoint;
+    const char *value;
+    enum way way; /* of the matches */
+    size_t count;
+    struct point matches[MATCHES_MAX];
+};
+
+static void links_match_by(struct search *search, const struct links *links, const char *value, enum way way)
+{
+    static bool (*const WAYS[WAY_COUNT])(struct rtnl_link *, const char *) = {link_named, link_aliased,
+                                                                              link_has_mac};
+
+    for (struct rtnl_link *at = links_first(links); at != NULL; at = links_next(at)) {
+        if (!WAYS[way](at, value))
+            continue;
+        if (search->count > 0 && way < search->way)
+            search->count = 0;
+        search->way = way;
+        if (search->count < MATCHES_MAX)
+            point_describe(links, at, &search->matches[search->count++]);
+    }
 }
 
-/* Writes the closest interface names, nearest first. */
-static void host_closest(const struct host *host, const char *value, char *out, size_t size)
+static void links_match(struct search *search, const struct links *links, const char *value, enum way first)
+{
+    for (int way = (int)first; way < WAY_COUNT && (search->count == 0 || way <= (int)search->way); way++)
+        links_match_by(search, links, value, (enum way)way);
+}
+
+/* ---- failures ---- */
+
+/* Writes the closest interfaces, nearest first, as capvalue takes them. */
+static void links_closest(const struct links *links, const char *value, char *out, size_t size)
 {
     enum { SHOWN = 3 };
-    const char *best[SHOWN] = {NULL};
-    size_t distances[SHOWN];
-    size_t used = 0;
+    struct point best[SHOWN];
+    size_t distances[SHOWN], count = 0, used = 0;
+    char text[POINT_VALUE_SIZE];
 
-    for (struct nl_object *at = nl_cache_get_first(host->links); at != NULL; at = nl_cache_get_next(at)) {
-        const char *name = rtnl_link_get_name((struct rtnl_link *)at);
-        size_t distance = edit_distance(name, value);
-        for (int i = 0; i < SHOWN; i++) {
-            if (best[i] != NULL && distances[i] <= distance)
-                continue;
-            const char *pushed = best[i];
-            size_t pushed_distance = pushed == NULL ? 0 : distances[i];
-            best[i] = name;
-            distances[i] = distance;
-            name = pushed;
-            distance = pushed_distance;
-            if (name == NULL)
-                break;
-        }
+    for (struct rtnl_link *link = links_first(links); link != NULL; link = links_next(link)) {
+        size_t distance = edit_distance(rtnl_link_get_name(link), value), at = count;
+        while (at > 0 && distances[at - 1] > distance)
+            at--;
+        if (at == SHOWN)
+            continue;
+        count += count < SHOWN;
+        memmove(&best[at + 1], &best[at], (count - 1 - at) * sizeof *best);
+        memmove(&distances[at + 1], &distances[at], (count - 1 - at) * sizeof *distances);
+        point_describe(links, link, &best[at]);
+        distances[at] = distance;
     }
     out[0] = '\0';
-    for (int i = 0; i < SHOWN && best[i] != NULL && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", best[i]);
+    for (size_t i = 0; i < count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%.60s", i == 0 ? "" : ", ",
+                                 point_value(&best[i], text));
+}
+
+static enum status unknown_interface(const struct links *links, const char *capvalue, const char *value,
+                                     struct error *error)
+{
+    char closest[200];
+
+    links_closest(links, value, closest, sizeof closest);
+    return error_set(error, ERROR_UNKNOWN_INTERFACE, "capvalue",
+                     "there is no interface with the name, alias or MAC address %.96s; the closest are %s",
+                     capvalue, closest);
 }
 
 static void cappoints_list(unsigned cappoints, char *out, size_t size)
@@ -209,103 +167,168 @@ static void cappoints_list(unsigned cappoints, char *out, size_t size)
                                      names_of(&cappoint_names, cappoint));
 }
 
-static enum status choose(const struct point *matches, size_t count, enum cappoint cappoint,
-                          const char *value, struct point *point, struct error *error)
+static enum status choose(const struct search *search, struct point *point, struct error *error)
 {
     const struct point *chosen = NULL;
-    char list[128];
+    char list[128], one[POINT_VALUE_SIZE], other[POINT_VALUE_SIZE];
 
-    for (size_t i = 0; i < count; i++) {
-        if ((matches[i].cappoints & 1u << cappoint) == 0)
+    for (size_t i = 0; i < search->count; i++) {
+        if ((search->matches[i].cappoints & 1u << search->cappoint) == 0)
             continue;
         if (chosen != NULL)
             return error_set(
                 error, ERROR_BAD_VALUE, "capvalue",
-                "capvalue %s means more than one interface, %s and %s; give the interface's name", value,
-                chosen->name, matches[i].name);
-        chosen = &matches[i];
+                "capvalue %.96s means more than one interface, %.80s and %.80s; give the interface's name",
+                search->value, point_value(chosen, one), point_value(&search->matches[i], other));
+        chosen = &search->matches[i];
     }
     if (chosen == NULL) {
-        cappoints_list(matches[0].cappoints, list, sizeof list);
-        return error_set(error, ERROR_WRONG_POINT, "cappoint", "interface %s is no %s; it is %s",
-                         matches[0].name, names_of(&cappoint_names, (int)cappoint), list);
+        cappoints_list(search->matches[0].cappoints, list, sizeof list);
+        return error_set(error, ERROR_WRONG_POINT, "cappoint", "interface %.96s is no %s; it is %s",
+                         point_value(&search->matches[0], one),
+                         names_of(&cappoint_names, (int)search->cappoint), list);
     }
     *point = *chosen;
+    if (search->cappoint == CAPPOINT_DVFILTER)
+        point->linktype = DLT_RAW;
     return STATUS_OK;
 }
 
-enum status point_find(enum cappoint cappoint, const char *capvalue, struct point *point, struct error *error)
-{
-    struct point matches[MATCHES_MAX];
-    struct host host;
-    char closest[64];
-    enum status status;
+/* ---- where to look ---- */
 
-    if (strchr(capvalue, '/') != NULL)
-        return error_set(
-            error, ERROR_NOT_BUILT, "capvalue",
-            "capvalue %.64s names a network namespace, which is not built yet; give an interface of this "
-            "host",
-            capvalue);
-    if ((status = host_open(&host, error)) != STATUS_OK)
+static bool means_any(const struct search *search, const char *value)
+{
+    return search->cappoint == CAPPOINT_DVFILTER && strcmp(value, POINT_ANY) == 0;
+}
+
+static void any_add(struct search *search, const struct links *links)
+{
+    struct point *point = &search->matches[search->count++];
+
+    *point = (struct point){.name = POINT_ANY,
+                            .cookie = links->cookie,
+                            .linktype = DLT_RAW,
+                            .up = true,
+                            .cappoints = 1u << CAPPOINT_DVFILTER};
+    memcpy(point->netns, links->netns, sizeof point->netns);
+}
+
+/* Looks in one namespace. What is not there is no failure, unless it must be. */
+static enum status look_in(struct search *search, const char *netns, const char *value, enum way first,
+                           bool must, struct error *error)
+{
+    struct links links;
+    enum status status = links_open(search->broker, netns, &links, error);
+
+    if (status != STATUS_OK)
         return status;
-    size_t count = host_match(&host, capvalue, matches);
-    if (count > 0) {
-        status = choose(matches, count, cappoint, capvalue, point, error);
-    } else {
-        host_closest(&host, capvalue, closest, sizeof closest);
-        status =
-            error_set(error, ERROR_UNKNOWN_INTERFACE, "capvalue",
-                      "there is no interface with the name, alias or MAC address %.64s; the closest are %s",
-                      capvalue, closest);
-    }
-    host_close(&host);
+    links_match(search, &links, value, first);
+    if (search->count == 0 && means_any(search, value))
+        any_add(search, &links);
+    if (must && search->count == 0)
+        status = unknown_interface(&links, search->value, value, error);
+    links_close(&links);
     return status;
 }
 
-enum status point_host_has_address(const char *address, bool *has, struct error *error)
+/* An alias or a MAC address says which interface is meant without saying where it is. Namespaces that cannot
+ * be entered are passed over. */
+static void look_everywhere(struct search *search)
+{
+    char(*names)[NETNS_NAME_SIZE];
+    size_t count;
+    struct error ignored;
+
+    if (search->broker == NULL || broker_list_netns(search->broker, &names, &count, &ignored) != STATUS_OK)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (look_in(search, names[i], search->value, BY_ALIAS, false, &ignored) != STATUS_OK)
+            continue;
+    free(names);
+}
+
+/* Nobody could look: the worker will. */
+static void unseen_add(struct search *search, const char *slash)
+{
+    struct point *point = &search->matches[search->count++];
+
+    *point = (struct point){.linktype = DLT_EN10MB, .up = true, .unseen = true, .cappoints = ~0u};
+    snprintf(point->netns, sizeof point->netns, "%.*s", (int)(slash - search->value), search->value);
+    snprintf(point->name, sizeof point->name, "%.15s", slash + 1);
+}
+
+static enum status look_in_named(struct search *search, const char *slash, struct error *error)
+{
+    char netns[NETNS_NAME_SIZE];
+
+    if (search->broker == NULL) {
+        unseen_add(search, slash);
+        return STATUS_OK;
+    }
+    /* What is too long is the name of none, and stays so when it is cut. */
+    snprintf(netns, sizeof netns, "%.*s", (int)(slash - search->value), search->value);
+    enum status status = look_in(search, netns[0] == '\0' ? "." : netns, slash + 1, BY_NAME, true, error);
+    if (status != STATUS_OK && error->code == ERROR_NO_SUCH_NETNS)
+        look_everywhere(search);
+    return search->count > 0 ? STATUS_OK : status;
+}
+
+static enum status look(struct search *search, struct error *error)
+{
+    const char *slash = strchr(search->value, '/');
+    enum status status = look_in(search, "", search->value, BY_NAME, false, error);
+
+    if (status != STATUS_OK || search->count > 0)
+        return status;
+    if (slash != NULL)
+        return look_in_named(search, slash, error);
+    look_everywhere(search);
+    return search->count > 0 ? STATUS_OK : look_in(search, "", search->value, BY_NAME, true, error);
+}
+
+static enum status firewall_check(struct broker *broker, struct error *error)
+{
+    struct broker_abilities abilities;
+
+    if (broker == NULL || broker_abilities(broker, &abilities, error) != STATUS_OK || abilities.firewall)
+        return STATUS_OK;
+    return error_set(error, ERROR_NO_PRIVILEGE, "cappoint",
+                     "the worker lacks CAP_NET_ADMIN, or its kernel nftables, which DVFILTER takes");
+}
+
+enum status point_find(struct broker *broker, enum cappoint cappoint, const char *capvalue,
+                       struct point *point, struct error *error)
+{
+    struct search search = {.broker = broker, .cappoint = cappoint, .value = capvalue};
+    enum status status = look(&search, error);
+
+    if (status == STATUS_OK)
+        status = choose(&search, point, error);
+    if (status == STATUS_OK && cappoint == CAPPOINT_DVFILTER)
+        status = firewall_check(broker, error);
+    return status;
+}
+
+enum status point_host_has_address(struct broker *broker, const char *address, bool *has, struct error *error)
 {
     struct nl_addr *wanted = NULL;
-    struct host host;
+    struct links links;
 
     *has = false;
     if (nl_addr_parse(address, AF_UNSPEC, &wanted) != 0)
         return STATUS_OK;
-    enum status status = host_open(&host, error);
+    enum status status = links_open(broker, "", &links, error);
     if (status == STATUS_OK) {
-        for (struct nl_object *at = nl_cache_get_first(host.addresses); at != NULL;
-             at = nl_cache_get_next(at)) {
-            struct nl_addr *local = rtnl_addr_get_local((struct rtnl_addr *)at);
+        for (struct rtnl_addr *at = links_first_address(&links); at != NULL; at = links_next_address(at)) {
+            struct nl_addr *local = rtnl_addr_get_local(at);
             /* A local address carries its prefix length, which the wanted one lacks: compare the bytes. */
             if (local != NULL && nl_addr_get_family(local) == nl_addr_get_family(wanted) &&
                 memcmp(nl_addr_get_binary_addr(local), nl_addr_get_binary_addr(wanted),
                        nl_addr_get_len(wanted)) == 0)
                 *has = true;
         }
-        host_close(&host);
+        links_close(&links);
     }
     nl_addr_put(wanted);
     return status;
-}
-
-enum point_presence point_look(unsigned index, uint64_t *dropped)
-{
-    struct nl_sock *socket = nl_socket_alloc();
-    struct rtnl_link *link = NULL;
-    enum point_presence presence = POINT_UNKNOWN;
-    int result = socket == NULL ? -NLE_NOMEM : nl_connect(socket, NETLINK_ROUTE);
-
-    if (result == 0)
-        result = rtnl_link_get_kernel(socket, (int)index, NULL, &link);
-    if (result == -NLE_NODEV || result == -NLE_OBJ_NOTFOUND)
-        presence = POINT_GONE;
-    if (result == 0) {
-        presence = rtnl_link_get_flags(link) & IFF_UP ? POINT_UP : POINT_DOWN;
-        *dropped = rtnl_link_get_stat(link, RTNL_LINK_RX_DROPPED) +
-                   rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR) +
-                   rtnl_link_get_stat(link, RTNL_LINK_RX_FIFO_ERR);
-        rtnl_link_put(link);
-    }
-    nl_socket_free(socket);
-    return presence;
 }

@@ -6,6 +6,7 @@
 #ifndef PKTCAPD_CAPTURE_POOL_H
 #define PKTCAPD_CAPTURE_POOL_H
 
+#include "broker/broker.h"
 #include "core/config.h"
 #include "db/store.h"
 #include "host/data_dir.h"
@@ -17,6 +18,8 @@ struct pool_settings {
     const struct data_dir *directory;
     struct store *store;
     const char *node_id, *worker; /* UUIDs */
+    struct broker *broker;
+    const char *boot_id; /* see place.h */
 };
 
 /* Everything that settings points to outlives the pool. */

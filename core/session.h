@@ -193,7 +193,7 @@ struct run {
     enum stop_reason stop_reason;
     char errormsg[512];
     char file[96];  /* relative to the data directory; empty until there is one; of a ring: the newest */
-    char place[96]; /* which network namespace it captures in, if in a named one; see netns.h */
+    char place[96]; /* which network namespace it captures in, if in a named one; see place.h */
     struct counters counters;
 };
 

@@ -16,8 +16,8 @@ static void require(bool present, const char *field, const char *what, struct er
         errors_add(errors, ERROR_MISSING_FIELD, field, "%s is required: %s", field, what);
 }
 
-static void validate_node(const struct service *service, const struct packet_capture_request *request,
-                          struct errors *errors)
+static void validate_node(const struct service *service, struct broker *broker,
+                          const struct packet_capture_request *request, struct errors *errors)
 {
     struct in6_addr address;
     struct error error;
@@ -33,7 +33,7 @@ static void validate_node(const struct service *service, const struct packet_cap
         inet_pton(AF_INET6, request->node_ip, &address) != 1)
         errors_add(errors, ERROR_BAD_VALUE, "node_ip",
                    "node_ip has the value %.64s; it takes an IPv4 or IPv6 address", request->node_ip);
-    else if (point_host_has_address(request->node_ip, &ours, &error) != STATUS_OK)
+    else if (point_host_has_address(broker, request->node_ip, &ours, &error) != STATUS_OK)
         errors_add_error(errors, &error);
     else if (!ours)
         errors_add(errors, ERROR_NO_SUCH_NODE, "node_ip", "there is no node with the address %s",
@@ -41,18 +41,19 @@ static void validate_node(const struct service *service, const struct packet_cap
 }
 
 /* Returns the linktype to check filters against: that of the point, or Ethernet where there is no point. */
-static int validate_point(const struct packet_capture_request *request, struct errors *errors)
+static int validate_point(struct broker *broker, const struct packet_capture_request *request,
+                          struct errors *errors)
 {
     struct point point;
     struct error error;
-
     char list[128];
 
     require(request->cappoint != 0, "cappoint", names_list(&cappoint_names, list, sizeof list), errors);
-    require(request->capvalue[0] != '\0', "capvalue", "the interface's name, MAC address or alias", errors);
+    require(request->capvalue[0] != '\0', "capvalue",
+            "the interface's name, MAC address or alias, or NETNS/ and one of these", errors);
     if (request->cappoint == 0 || request->capvalue[0] == '\0' || errors_blame(errors, "capvalue"))
         return DLT_EN10MB;
-    if (point_find(request->cappoint, request->capvalue, &point, &error) == STATUS_OK)
+    if (point_find(broker, request->cappoint, request->capvalue, &point, &error) == STATUS_OK)
         return point.linktype;
     errors_add_error(errors, &error);
     return DLT_EN10MB;
@@ -128,9 +129,13 @@ static void validate_core(const struct packet_capture_request *request, struct e
 void validate_request(const struct service *service, const struct packet_capture_request *request,
                       struct errors *errors)
 {
+    struct broker *broker = broker_connect(service->directory);
+
     require(request->capsource != 0, "capsource", "CLI or UI", errors);
-    validate_node(service, request, errors);
-    int linktype = validate_point(request, errors);
+    validate_node(service, broker, request, errors);
+    int linktype = validate_point(broker, request, errors);
+    if (broker != NULL)
+        broker_close(broker);
     if (request->capsnaplen > 0 && request->capsnaplen < SNAPLEN_MIN)
         errors_add(errors, ERROR_OUT_OF_RANGE, "capsnaplen",
                    "capsnaplen has the value %d; it takes 0 for whole packets, or at least %d bytes",

@@ -138,7 +138,7 @@ static void need_lo(void)
     struct point point;
     struct error error;
 
-    if (point_find(CAPPOINT_VMKNIC, "lo", &point, &error) == STATUS_OK)
+    if (point_find(NULL, CAPPOINT_VMKNIC, "lo", &point, &error) == STATUS_OK)
         return;
     if (error.code != ERROR_WRONG_POINT)
         fail_msg("%s", error.message);
