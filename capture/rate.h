@@ -7,12 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The timestamps of the packets admitted in the last second. All zero but for limit: none yet. */
+/* The timestamps of the packets admitted in about the last second. All zero but for limit: none yet. */
 struct rate {
     int32_t limit;         /* packets in any second; 0: no limit */
-    int64_t not_before_ns; /* what came earlier is not admitted: of what an earlier worker took, the times are
-                              gone */
-    int64_t *admitted_ns;  /* a ring */
+    int64_t not_before_ns; /* what came in the second before is not admitted: of what an earlier worker took
+                              then, the times are gone */
+    int64_t *admitted_ns;  /* a ring, in order of time */
     size_t capacity, first, count;
 };
 

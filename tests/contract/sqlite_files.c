@@ -229,7 +229,12 @@ static void history_make(struct fixture *fixture)
     history_insert(fixture, TWICE_RUN, session_make_full);
     struct run_report report = claim_next(fixture, WORKER_A, T0, &session);
     run_start(fixture, &report);
-    report.run.counters = (struct counters){1, 2, 3, 4, 5, 6};
+    report.run.counters = (struct counters){.packets_captured = 1,
+                                            .packets_dropped = 2,
+                                            .packets_dropped_interface = 3,
+                                            .packets_skipped = 4,
+                                            .bytes_captured = 5,
+                                            .file_size = 6};
     run_end(fixture, &report, STATE_FINISHED);
     MUST(store_restart_session(fixture->store, TWICE_RUN, "bob", T0 + 9, &error));
     MUST(store_request_stop(fixture->store, TWICE_RUN, "bob", T0 + 10, &error));

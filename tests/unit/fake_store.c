@@ -54,7 +54,7 @@ struct session *fake_store_add(struct store *store, const char *id, enum session
         abort();
     session->run.number = earlier == NULL ? 1 : earlier->session.run.number + 1;
     session->run.state = status;
-    session->request.cappoint = CAPPOINT_VMKNIC;
+    session->request.cappoint = earlier == NULL ? CAPPOINT_VMKNIC : earlier->session.request.cappoint;
     session->request.capsource = CAPSOURCE_CLI;
     snprintf(session->id, sizeof session->id, "%s", id);
     struct session *added = &row_add(store, session)->session;

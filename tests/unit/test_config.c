@@ -49,6 +49,9 @@ static const struct key_case {
     {"poll_interval", NUMBER, AT(poll_interval), NULL, 1000, "10", 10},
     {"disk_reserve_mb", NUMBER, AT(disk_reserve_mb), NULL, 256, "0", 0},
     {"http_threads", NUMBER, AT(http_threads), NULL, 64, "4", 4},
+    {"netns_dirs", TEXT, AT(netns_dirs), "/run/netns:/run/docker/netns", 0, "/run/lab", 0},
+    {"firewall", NUMBER, AT(firewall), NULL, 1, "no", 0},
+    {"api_ports", TEXT, AT(api_ports), "", 0, "443,8443", 0},
 };
 
 /* This key has its value, all others their defaults. */
@@ -232,6 +235,19 @@ static void flags_set_every_key(void **state)
         }
 }
 
+/* An empty setting is as good as none in the environment; in the file and on the command line it says
+ * something: no directories at all. */
+static void no_directories_of_namespaces(void **state)
+{
+    struct place *place = *state;
+
+    assert_ok(place, LOAD(place, "--netns-dirs="));
+    assert_string_equal(place->config.netns_dirs, "");
+    file_write(place, "netns_dirs =\n");
+    assert_ok(place, LOAD(place, "--config", place->file));
+    assert_string_equal(place->config.netns_dirs, "");
+}
+
 /* Either program takes the other's keys: both may share one file. */
 static void both_programs_take_all_keys(void **state)
 {
@@ -336,6 +352,15 @@ static void a_bad_value_is_refused_wherever_it_stands(void **state)
         {"max_packets", "2147483648", "it takes a number from 0 to 2147483647"},
         {"worker", "Spawn", "worker is Spawn; it takes one of spawn, external"},
         {"log_level", "loud", "log_level is loud; it takes one of error, warning, info, debug"},
+        {"firewall", "true", "firewall is true; it takes one of no, yes"},
+        {"api_ports", "0", "api_ports is 0; it takes ports from 1 to 65535, separated by commas"},
+        {"api_ports", "65536", "api_ports is 65536; it takes ports from 1 to 65535"},
+        {"api_ports", "443,", "api_ports is 443,; it takes ports"},
+        {"api_ports", ",443", "api_ports is ,443; it takes ports"},
+        {"api_ports", "443, 8443", "api_ports is 443, 8443; it takes ports"},
+        {"api_ports", "443;8443", "it takes ports"},
+        {"api_ports", "https", "api_ports is https; it takes ports"},
+        {"api_ports", "-1", "api_ports is -1; it takes ports"},
     };
     struct place *place = *state;
     char variable[64];
@@ -488,6 +513,9 @@ static void help_shows_each_program_its_keys(void **state)
     assert_null(strstr(front, "  --ring-mb "));
     assert_non_null(strstr(worker, "(1 to 1024); default 64"));
     assert_non_null(strstr(front, "(spawn, external); default spawn"));
+    assert_non_null(strstr(worker, "(no, yes); default yes"));
+    assert_non_null(strstr(worker, "  --netns-dirs "));
+    assert_non_null(strstr(worker, "  --api-ports "));
     assert_non_null(strstr(front, "--config FILE"));
     free(front);
     free(worker);
@@ -502,6 +530,7 @@ int main(void)
         TEST(the_file_sets_every_key),
         TEST(the_environment_sets_every_key),
         TEST(flags_set_every_key),
+        TEST(no_directories_of_namespaces),
         TEST(both_programs_take_all_keys),
         TEST(flags_beat_environment_beats_file),
         TEST(the_environment_names_the_file),

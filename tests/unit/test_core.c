@@ -118,12 +118,15 @@ static void every_code_has_its_status(void **state)
         {ERROR_UNKNOWN_PARAMETER, STATUS_INVALID_ARGUMENT},
         {ERROR_BAD_PARAMETER, STATUS_INVALID_ARGUMENT},
         {ERROR_BAD_REQUEST, STATUS_INVALID_ARGUMENT},
+        {ERROR_NO_SUCH_NETNS, STATUS_INVALID_ARGUMENT},
+        {ERROR_CONFLICT, STATUS_INVALID_ARGUMENT},
         {ERROR_NO_SUCH_SESSION, STATUS_NOT_FOUND},
         {ERROR_NO_SUCH_NODE, STATUS_NOT_FOUND},
         {ERROR_NO_SUCH_FILE, STATUS_NOT_FOUND},
         {ERROR_NO_SUCH_PATH, STATUS_NOT_FOUND},
         {ERROR_METHOD_NOT_ALLOWED, STATUS_INVALID_ARGUMENT},
         {ERROR_SESSION_RUNNING, STATUS_FAILED_PRECONDITION},
+        {ERROR_NO_PRIVILEGE, STATUS_FAILED_PRECONDITION},
         {ERROR_BODY_TOO_LARGE, STATUS_INVALID_ARGUMENT},
         {ERROR_MEDIA_TYPE, STATUS_INVALID_ARGUMENT},
         {ERROR_RANGE, STATUS_INVALID_ARGUMENT},
@@ -205,10 +208,11 @@ static void every_value_of_every_enumeration_has_a_name(void **state)
         const struct names *names;
         int last;
     } LISTS[] = {
-        {&cappoint_names, CAPPOINT_VIF},     {&capsource_names, CAPSOURCE_UI},
-        {&direction_names, DIRECTION_DUAL},  {&capmode_names, CAPMODE_STANDALONE},
-        {&capformat_names, CAPFORMAT_PCAP},  {&option_names, OPTION_IPPROTO6},
-        {&session_state_names, STATE_ERROR}, {&stop_reason_names, STOP_INTERNAL},
+        {&cappoint_names, CAPPOINT_SEGMENTPORT}, {&capsource_names, CAPSOURCE_UI},
+        {&direction_names, DIRECTION_DUAL},      {&filtertype_names, FILTERTYPE_POST},
+        {&capmode_names, CAPMODE_STREAM},        {&capformat_names, CAPFORMAT_PCAPNG},
+        {&option_names, OPTION_INNER},           {&session_state_names, STATE_ERROR},
+        {&stop_reason_names, STOP_INTERNAL},
     };
 
     (void)state;

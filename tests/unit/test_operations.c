@@ -153,6 +153,8 @@ static void request_make(void)
     request.cappoint = CAPPOINT_VMKNIC;
     request.capsource = CAPSOURCE_CLI;
     request.capduration = request.capamount = request.capfilesize = request.capsnaplen = INT_ABSENT;
+    request.caprate = request.capcore = request.capfilecount = request.streamport = INT_ABSENT;
+    request.captureself = INT_ABSENT;
     snprintf(request.capvalue, sizeof request.capvalue, "lo");
 }
 
@@ -407,7 +409,6 @@ static void create_at_other_points(void **state)
         {CAPPOINT_VNIC, "lo", ERROR_WRONG_POINT, "cappoint", "lo is no VNIC; it is VMKNIC"},
         {CAPPOINT_VMKNIC, "no-such-if", ERROR_UNKNOWN_INTERFACE, "capvalue", "no-such-if; the closest are "},
         {CAPPOINT_VMKNIC, "LO", ERROR_UNKNOWN_INTERFACE, "capvalue", "lo"},
-        {CAPPOINT_VMKNIC, "blue/eth0", ERROR_NOT_BUILT, "capvalue", "blue/eth0 names a network namespace"},
     };
 
     (void)state;
@@ -1341,6 +1342,48 @@ static void handlers_show_what_the_user_sees(void **state)
     done();
 }
 
+static const char *cappoint_in(struct json_object *shown)
+{
+    return text_of(json_object_object_get(shown, "request"), "cappoint");
+}
+
+/* The management plane has no word SEGMENTPORT; whatever is answered keeps to the words of the path. */
+static void handlers_speak_the_words_of_the_path(void **state)
+{
+    static const struct {
+        const char *method, *path, *query;
+        enum session_state before;
+        bool list;
+        const char *shown;
+    } CASES[] = {
+        {"GET", MANAGER "/session/" ID, NULL, STATE_STARTED, false, "LOGICALPORT"},
+        {"GET", POLICY "/session/" ID, NULL, STATE_STARTED, false, "SEGMENTPORT"},
+        {"POST", MANAGER "/session/" ID, "action=restart", STATE_FINISHED, false, "LOGICALPORT"},
+        {"POST", POLICY "/session/" ID, "action=restart", STATE_FINISHED, false, "SEGMENTPORT"},
+        {"POST", MANAGER "/session/" ID, "action=terminate", STATE_STARTED, false, "LOGICALPORT"},
+        {"POST", POLICY "/session/" ID, "action=terminate", STATE_STARTED, false, "SEGMENTPORT"},
+        {"POST", MANAGER "/session/" ID, "action=delete", STATE_STOPPED, false, "LOGICALPORT"},
+        {"DELETE", POLICY "/session/" ID, NULL, STATE_STOPPED, false, "SEGMENTPORT"},
+        {"GET", MANAGER "/sessions", NULL, STATE_STARTED, true, "LOGICALPORT"},
+        {"GET", POLICY "/sessions", NULL, STATE_STARTED, true, "SEGMENTPORT"},
+        {"POST", MANAGER "/sessions", "action=delete", STATE_ERROR, true, "LOGICALPORT"},
+        {"DELETE", POLICY "/sessions", NULL, STATE_ERROR, true, "SEGMENTPORT"},
+    };
+
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        fake_store_add(store, ID, CASES[i].before)->request.cappoint = CAPPOINT_SEGMENTPORT;
+        ask(CASES[i].method, CASES[i].path, CASES[i].query, NULL, NULL);
+        assert_int_equal(answer.status, 200);
+        struct json_object *shown =
+            CASES[i].list ? json_object_array_get_idx(json_object_object_get(body, "results"), 0) : body;
+        if (strcmp(cappoint_in(shown), CASES[i].shown) != 0)
+            fail_msg("%s %s: %s", CASES[i].method, CASES[i].path, answer.body);
+        done();
+        world_end(state);
+        assert_int_equal(world_make(state), 0);
+    }
+}
+
 static void handlers_of_running_sessions(void **state)
 {
     (void)state;
@@ -1463,7 +1506,9 @@ static void bodies_that_are_no_request(void **state)
         {"{}", ERROR_MISSING_FIELD, "capsource"},
         {"{\"capduration\": \"60\"}", ERROR_WRONG_TYPE, "capduration"},
         {"{\"capduraton\": 60}", ERROR_UNKNOWN_FIELD, "capduraton"},
-        {"{\"capmode\": \"STREAM\"}", ERROR_NOT_BUILT, "capmode"},
+        {"{\"capmode\": \"STREAMS\"}", ERROR_BAD_VALUE, "capmode"},
+        {"{\"capsource\": \"UI\", \"capmode\": \"STREAM\", \"cappoint\": \"VNIC\", \"capvalue\": \"\"}",
+         ERROR_MISSING_FIELD, "capvalue"},
     };
 
     (void)state;
@@ -1843,6 +1888,7 @@ int main(void)
         TEST(handlers_create),
         TEST(handlers_of_one_session),
         TEST(handlers_show_what_the_user_sees),
+        TEST(handlers_speak_the_words_of_the_path),
         TEST(handlers_of_running_sessions),
         TEST(handlers_of_no_session),
         TEST(handlers_of_no_route),

@@ -269,6 +269,20 @@ static void wrong_actions(void **state)
     }
 }
 
+static void which_routes_are_of_the_policy_api(void **state)
+{
+    size_t policy = 0;
+
+    (void)state;
+    for (size_t i = 0; i < route_count; i++) {
+        bool expected = strncmp(routes[i].path, "/policy/", strlen("/policy/")) == 0;
+        if (route_is_policy(&routes[i]) != expected)
+            fail_msg("%s %s", routes[i].method, routes[i].path);
+        policy += expected;
+    }
+    assert_in_range(policy, 1, route_count - 1);
+}
+
 /* ---- query parameters ---- */
 
 static void parameters_of_routes(void **state)
@@ -389,6 +403,7 @@ int main(void)
         cmocka_unit_test(an_endless_path),
         cmocka_unit_test(wrong_methods),
         cmocka_unit_test(wrong_actions),
+        cmocka_unit_test(which_routes_are_of_the_policy_api),
         cmocka_unit_test(parameters_of_routes),
         cmocka_unit_test(ranges),
     };
