@@ -131,6 +131,8 @@ static void open_tap(struct capture *capture)
         .broker = capture->plan.broker,
         .point = &capture->point,
         .request = request,
+        .session = capture->plan.session.id,
+        .worker = capture->plan.worker,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };

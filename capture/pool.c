@@ -137,6 +137,7 @@ static bool claim_one(struct pool *pool, struct capture_plan *plan)
     *plan = (struct capture_plan){
         .directory = settings->directory,
         .broker = settings->broker,
+        .worker = settings->worker,
         .boot_id = settings->boot_id,
         .ring_mb = (uint32_t)settings->config->ring_mb,
         .reserve_bytes = (uint64_t)settings->config->disk_reserve_mb * 1000000,
