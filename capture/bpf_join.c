@@ -67,7 +67,7 @@ static size_t clear_scratch(unsigned words, struct bpf_insn out[BPF_MEMWORDS + 1
 bool bpf_join_add(struct bpf_join *join, const struct bpf_insn *piece, size_t count)
 {
     struct bpf_insn prologue[BPF_MEMWORDS + 1];
-    size_t prologue_count = clear_scratch(scratch_words(piece, count), prologue);
+    size_t prologue_count = clear_scratch(scratch_words(piece, count) & ~join->kept, prologue);
 
     if (!reserve(join, prologue_count + count))
         return false;

@@ -25,11 +25,13 @@ struct bpf_join {
     struct bpf_insn *instructions;
     size_t count;
     size_t capacity;
-    size_t group; /* where the open group begins */
-    size_t piece; /* where its newest piece begins */
+    size_t group;  /* where the open group begins */
+    size_t piece;  /* where its newest piece begins */
+    unsigned kept; /* scratch words that the next pieces find as those before left them, one bit each */
 };
 
-/* Adds one more alternative to the open group. false: out of memory. */
+/* Adds one more alternative to the open group. It finds the scratch words that it loads empty, but for those
+ * that are kept. false: out of memory. */
 MUST_USE bool bpf_join_add(struct bpf_join *join, const struct bpf_insn *piece, size_t count);
 
 /* Ends the open group. A group without pieces is no group. */

@@ -1,33 +1,29 @@
 #include "capture/filter.h"
 
 #include "capture/bpf_join.h"
-#include "capture/filter_options.h"
+#include "capture/bpf_shift.h"
+#include "capture/filter_exclude.h"
+#include "capture/filter_link.h"
+#include "capture/filter_terms.h"
+#include "capture/filter_tunnel.h"
 #include "capture/filter_words.h"
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <pcap/pcap.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TEXT_SIZE = OPTIONS_MAX * 128 + 64, /* two tests on each term */
-
-    /* On a live handle, libpcap's code for `vlan` also asks the metadata for a tag that the NIC stripped, and
-     * every load behind it takes more instructions. Measured with 1.10.3 on large expressions: 5.9 for 1. */
-    LIVE_GROWTH = 6,
-};
-
-struct terms {
-    size_t count;
-    char text[OPTIONS_MAX][FILTER_TERM_SIZE];
-};
+/* On a live handle, libpcap's code for `vlan` also asks the metadata for a tag that the NIC stripped, and
+ * every load behind it takes more instructions. Measured with 1.10.3 on large expressions: 5.9 for 1. */
+enum { LIVE_GROWTH = 6 };
 
 /* A filter being built. */
 struct build {
-    struct pcap *pcap;  /* the capture's handle: the outer tag may be in the metadata */
-    struct pcap *frame; /* a dead twin of it: tests the frame as it stands */
+    const struct filter_place *place;
+    struct pcap *frame;             /* a dead twin of the place's handle: tests the frame as it stands */
+    struct pcap *inner;             /* for frames inside tunnels; NULL: the options speak of the outer one */
+    const struct filter_link *link; /* NULL: unknown */
     struct bpf_join join;
     size_t growth; /* how many more instructions a live handle may take than a dead one */
     struct errors *errors;
@@ -35,10 +31,42 @@ struct build {
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
+static void out_of_memory(struct build *build)
+{
+    errors_add(build->errors, ERROR_INTERNAL, NULL, "out of memory for the filter");
+}
+
 static void add_piece(struct build *build, const struct bpf_insn *piece, size_t count)
 {
     if (!bpf_join_add(&build->join, piece, count))
-        errors_add(build->errors, ERROR_INTERNAL, NULL, "out of memory for the filter");
+        out_of_memory(build);
+}
+
+/* Code written by hand, as a group of its own. */
+static void add_code(struct build *build, struct bpf_code *code)
+{
+    struct bpf_program program;
+
+    if (!bpf_code_finish(code, &program)) {
+        out_of_memory(build);
+        return;
+    }
+    add_piece(build, program.bf_insns, program.bf_len);
+    bpf_join_end_group(&build->join);
+    free(program.bf_insns);
+}
+
+static void add_moved_piece(struct build *build, const struct bpf_program *piece)
+{
+    struct bpf_program moved;
+    struct error error;
+
+    if (bpf_shift(piece->bf_insns, piece->bf_len, &moved, &error) != STATUS_OK) {
+        errors_add_error(build->errors, &error);
+        return;
+    }
+    add_piece(build, moved.bf_insns, moved.bf_len);
+    free(moved.bf_insns);
 }
 
 /* Makes a text an alternative of the open group. On false, pcap_geterr() knows why. */
@@ -48,7 +76,10 @@ MUST_USE static bool add_text(struct build *build, struct pcap *pcap, const char
 
     if (pcap_compile(pcap, &piece, text, 1, PCAP_NETMASK_UNKNOWN) != 0)
         return false;
-    add_piece(build, piece.bf_insns, piece.bf_len);
+    if (pcap == build->inner)
+        add_moved_piece(build, &piece);
+    else
+        add_piece(build, piece.bf_insns, piece.bf_len);
     pcap_freecode(&piece);
     return true;
 }
@@ -67,23 +98,14 @@ static void add_sent(struct build *build)
     bpf_join_end_group(&build->join);
 }
 
-/* libpcap knows: its code for `vlan` asks the metadata only on a live handle. (A dead handle cannot be told
- * by its pcap_fileno(), which is 0.) */
-static bool tags_may_be_stripped(struct pcap *pcap)
+static bool is_ethernet(struct pcap *pcap)
 {
-    struct bpf_program vlan;
-    bool asks = false;
-
-    if (pcap_compile(pcap, &vlan, "vlan", 1, PCAP_NETMASK_UNKNOWN) != 0)
-        return false;
-    for (u_int i = 0; i < vlan.bf_len; i++)
-        asks |= vlan.bf_insns[i].k == (bpf_u_int32)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT);
-    pcap_freecode(&vlan);
-    return asks;
+    return pcap_datalink(pcap) == DLT_EN10MB;
 }
 
 /* Packets whose stripped tag has one of the values in the field that the layer names. */
-static void add_stripped_tag(struct build *build, const struct filter_layer *layer, const struct terms *terms)
+static void add_stripped_tag(struct build *build, const struct filter_layer *layer,
+                             const struct filter_terms *terms)
 {
     struct bpf_insn piece[OPTIONS_MAX + 6] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)),
@@ -99,10 +121,7 @@ static void add_stripped_tag(struct build *build, const struct filter_layer *lay
     }
     piece[count++] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_K, 0);
     piece[count++] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_K, 1);
-    if (tags_may_be_stripped(build->pcap))
-        add_piece(build, piece, count);
-    else
-        build->growth += count;
+    add_piece(build, piece, count);
 }
 
 static const char *option_text(enum option_name name)
@@ -110,115 +129,134 @@ static const char *option_text(enum option_name name)
     return names_of(&option_names, (int)name);
 }
 
-static size_t option_count(const struct packet_capture_request *request)
-{
-    return request->option_count < OPTIONS_MAX ? request->option_count : OPTIONS_MAX;
-}
-
-static bool request_has(const struct packet_capture_request *request, enum option_name name)
-{
-    for (size_t i = 0; i < option_count(request); i++)
-        if (request->options[i].name == name)
-            return true;
-    return false;
-}
-
-static bool is_ethernet(const struct build *build)
-{
-    return pcap_datalink(build->frame) == DLT_EN10MB;
-}
-
-/* One test on every value before the next test: then libpcap loads what it compares them with only once. */
-static void write_tests(const struct filter_option *option, size_t depth, const struct terms *terms,
-                        char text[TEXT_SIZE])
-{
-    size_t used = (size_t)snprintf(text, TEXT_SIZE, "%s(", option->layer->depths[depth]);
-    const char *separator = "";
-
-    for (size_t test = 0; test < COUNT(option->tests) && option->tests[test] != NULL; test++) {
-        if (option->layer->test_per_depth && test != depth)
-            continue;
-        for (size_t i = 0; i < terms->count; i++) {
-            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s%s", separator, option->tests[test],
-                                     terms->text[i]);
-            separator = " or ";
-        }
-    }
-    snprintf(text + used, TEXT_SIZE - used, ")");
-}
-
 /* Makes the option's tests on these values alternatives of the open group, at every depth. */
-static void add_tests(struct build *build, enum option_name name, const struct terms *terms)
+static void add_tests(struct build *build, struct pcap *pcap, enum option_name name,
+                      const struct filter_terms *terms)
 {
     const struct filter_option *option = filter_option(name);
-    char text[TEXT_SIZE];
+    char text[FILTER_TESTS_SIZE];
 
-    for (size_t i = 0; option->layer->depths[i] != NULL && (i == 0 || is_ethernet(build)); i++) {
-        write_tests(option, i, terms, text);
-        if (!add_text(build, build->frame, text)) {
+    for (size_t i = 0; option->layer->depths[i] != NULL && (i == 0 || is_ethernet(pcap)); i++) {
+        filter_terms_write(option, i, terms, text);
+        if (!add_text(build, pcap, text)) {
             errors_add(build->errors, ERROR_BAD_VALUE, "options",
                        "option %s cannot be used on this interface: %s", option_text(name),
-                       pcap_geterr(build->frame));
+                       pcap_geterr(pcap));
             return;
         }
     }
 }
 
-/* The values of one name as pcap-filter(7) wants them; wrong ones are reported and left out. */
-static void read_terms(struct build *build, const struct packet_capture_request *request,
-                       enum option_name name, struct terms *terms)
-{
-    const struct filter_option *option = filter_option(name);
-
-    terms->count = 0;
-    for (size_t i = 0; i < option_count(request); i++) {
-        const char *value = request->options[i].value;
-        if (request->options[i].name != name)
-            continue;
-        if (option->write_term(option, value, terms->text[terms->count]))
-            terms->count++;
-        else
-            errors_add(build->errors, ERROR_BAD_VALUE, "options", "option %s has the value %s; it takes %s",
-                       option_text(name), value[0] == '\0' ? "(empty)" : value, option->takes);
-    }
-}
-
 /* All values of one name: a group. */
-static void add_option(struct build *build, const struct packet_capture_request *request,
+static void add_option(struct build *build, struct pcap *pcap, const struct packet_capture_request *request,
                        enum option_name name)
 {
     const struct filter_layer *layer = filter_option(name)->layer;
-    struct terms terms;
+    struct filter_terms terms;
 
-    read_terms(build, request, name, &terms);
+    filter_terms_read(request, name, &terms, build->errors);
     if (terms.count == 0)
         return;
-    if (layer->stripped != 0)
+    if (layer->stripped != 0 && build->place->kernel && pcap == build->frame && is_ethernet(pcap))
         add_stripped_tag(build, layer, &terms);
-    add_tests(build, name, &terms);
+    add_tests(build, pcap, name, &terms);
     bpf_join_end_group(&build->join);
 }
 
-static void add_option_if_usable(struct build *build, const struct packet_capture_request *request,
-                                 enum option_name name)
+static void add_outer_option(struct build *build, const struct packet_capture_request *request,
+                             enum option_name name)
 {
-    if (filter_option(name)->layer->needs_ethernet && !is_ethernet(build))
+    const struct filter_layer *layer = filter_option(name)->layer;
+
+    if (layer->needs_mac && build->place->firewall)
+        errors_add(build->errors, ERROR_BAD_VALUE, "options",
+                   "option %s needs a MAC header, which packets of DVFILTER do not have", option_text(name));
+    else if (layer->needs_ethernet && !is_ethernet(build->frame))
         errors_add(build->errors, ERROR_BAD_VALUE, "options",
                    "option %s needs an Ethernet header, which packets of this interface do not have",
                    option_text(name));
     else
-        add_option(build, request, name);
+        add_option(build, build->frame, request, name);
+}
+
+/* The options that speak of the outer frame, or those that speak of the inner one. */
+static void add_options_of(struct build *build, const struct packet_capture_request *request, bool inner)
+{
+    for (enum option_name name = 1; filter_option(name) != NULL; name++) {
+        const struct filter_layer *layer = filter_option(name)->layer;
+        bool is_inner = build->inner != NULL && !layer->is_outer;
+        if (layer->is_tunnel || is_inner != inner || !filter_has_option(request, name))
+            continue;
+        if (inner)
+            add_option(build, build->inner, request, name);
+        else
+            add_outer_option(build, request, name);
+    }
+}
+
+static void add_tunnel_ids(struct build *build, const struct packet_capture_request *request)
+{
+    uint32_t ids[OPTIONS_MAX];
+    struct filter_terms terms;
+    struct bpf_code code = {0};
+
+    filter_terms_read(request, OPTION_VNI, &terms, build->errors);
+    for (size_t i = 0; i < terms.count; i++)
+        ids[i] = filter_option_number(terms.text[i]);
+    if (terms.count == 0)
+        return;
+    filter_tunnel_write_ids(&code, ids, terms.count);
+    add_code(build, &code);
+}
+
+/* Packets of tunnels only. From here on until the expression, scratch memory tells where their inner frames
+ * are. */
+static void add_tunnel(struct build *build, const struct packet_capture_request *request)
+{
+    struct bpf_code code = {0};
+
+    if (build->link == NULL || !build->link->has_tunnels) {
+        errors_add(build->errors, ERROR_BAD_VALUE, "options",
+                   "option %s cannot be used on this interface, whose packets have neither an Ethernet "
+                   "header nor begin with an IP header",
+                   option_text(filter_has_option(request, OPTION_VNI) ? OPTION_VNI : OPTION_INNER));
+        return;
+    }
+    filter_tunnel_write(build->link, &code);
+    add_code(build, &code);
+    build->join.kept = FILTER_TUNNEL_WORDS;
+    add_tunnel_ids(build, request);
+    add_options_of(build, request, true);
+    build->join.kept = 0;
 }
 
 static void add_options(struct build *build, const struct packet_capture_request *request)
 {
-    for (enum option_name name = 1; filter_option(name) != NULL; name++)
-        if (request_has(request, name))
-            add_option_if_usable(build, request, name);
-    for (size_t i = 0; i < option_count(request); i++)
+    struct filter_terms ignored;
+
+    add_options_of(build, request, false);
+    filter_terms_read(request, OPTION_INNER, &ignored, build->errors);
+    if (build->inner != NULL)
+        add_tunnel(build, request);
+    for (size_t i = 0; i < filter_option_count(request); i++)
         if (filter_option(request->options[i].name) == NULL)
             errors_add(build->errors, ERROR_BAD_VALUE, "options", "option number %zu has an unknown name",
                        i + 1);
+}
+
+/* The mark first: it is one load. */
+static void add_exclusions(struct build *build, const struct filter_exclusions *exclusions)
+{
+    struct bpf_code mark = {0}, endpoints = {0};
+
+    if (build->place->kernel && exclusions->mark != 0) {
+        filter_exclude_write_mark(&mark, exclusions->mark);
+        add_code(build, &mark);
+    }
+    if (build->link != NULL && filter_exclude_has_endpoints(exclusions)) {
+        filter_exclude_write_endpoints(&endpoints, build->link, exclusions);
+        add_code(build, &endpoints);
+    }
 }
 
 static void refuse_expression(struct build *build, struct pcap *pcap)
@@ -248,17 +286,31 @@ static bool is_affordable(struct build *build, const char *expression)
     return false;
 }
 
-/* The kernel keeps metadata at some negative offsets and refuses a program that loads from another. */
+static bool is_good_offset(const struct build *build, bpf_u_int32 offset)
+{
+    bpf_u_int32 metadata = offset - (bpf_u_int32)SKF_AD_OFF;
+
+    if (offset < (bpf_u_int32)SKF_AD_OFF)
+        return true;
+    return !build->place->firewall && metadata < SKF_AD_MAX && metadata % 4 == 0;
+}
+
+/* The kernel keeps metadata at some negative offsets and refuses a program that loads from another. The
+ * packets of its firewall come without any. */
 static void check_offsets(struct build *build, size_t from)
 {
     for (size_t i = from; i < build->join.count; i++) {
         const struct bpf_insn *load = &build->join.instructions[i];
-        bpf_u_int32 metadata = load->k - (bpf_u_int32)SKF_AD_OFF;
         if (BPF_CLASS(load->code) != BPF_LD || BPF_MODE(load->code) != BPF_ABS ||
-            load->k < (bpf_u_int32)SKF_AD_OFF || (metadata < SKF_AD_MAX && metadata % 4 == 0))
+            is_good_offset(build, load->k))
             continue;
-        errors_add(build->errors, ERROR_BAD_EXPRESSION, "capexpression",
-                   "capexpression reads at the offset %d, where no packet has anything", (int)load->k);
+        if (build->place->firewall && load->k - (bpf_u_int32)SKF_AD_OFF < SKF_AD_MAX)
+            errors_add(build->errors, ERROR_BAD_EXPRESSION, "capexpression",
+                       "capexpression asks for a packet's direction or interface, which packets of DVFILTER "
+                       "do not tell; use direction and capvalue");
+        else
+            errors_add(build->errors, ERROR_BAD_EXPRESSION, "capexpression",
+                       "capexpression reads at the offset %d, where no packet has anything", (int)load->k);
         return;
     }
 }
@@ -277,8 +329,8 @@ static void add_expression(struct build *build, const char *expression)
     }
     if (!is_affordable(build, expression))
         return;
-    if (!add_text(build, build->pcap, expression)) {
-        refuse_expression(build, build->pcap);
+    if (!add_text(build, build->place->pcap, expression)) {
+        refuse_expression(build, build->place->pcap);
         return;
     }
     check_offsets(build, before);
@@ -289,11 +341,13 @@ static void add_expression(struct build *build, const char *expression)
 
 /* Every piece of the filter; false if anything was wrong with one. */
 static bool add_all(struct build *build, const struct packet_capture_request *request,
-                    enum direction direction)
+                    enum direction direction, const struct filter_exclusions *exclusions)
 {
     size_t before = build->errors->count;
 
-    if (direction == DIRECTION_OUTPUT)
+    if (exclusions != NULL)
+        add_exclusions(build, exclusions);
+    if (direction == DIRECTION_OUTPUT && build->place->kernel)
         add_sent(build);
     add_options(build, request);
     add_expression(build, request->capexpression);
@@ -312,41 +366,64 @@ static void check_size(struct build *build, const struct packet_capture_request 
                    count, BPF_MAXINSNS);
 }
 
-void filter_validate(const struct packet_capture_request *request, int linktype, struct errors *errors)
+static bool build_open(struct build *build, const struct packet_capture_request *request)
 {
-    struct pcap *dead = pcap_open_dead(linktype, SNAPLEN_MAX);
-    struct build build = {.pcap = dead, .frame = dead, .errors = errors};
+    int linktype = pcap_datalink(build->place->pcap), snaplen = pcap_snapshot(build->place->pcap);
+    bool inner = filter_is_inner(request);
 
-    if (dead == NULL) {
-        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory for the filter");
-        return;
-    }
-    if (add_all(&build, request, request->direction))
-        check_size(&build, request, build.growth);
-    bpf_join_free(&build.join);
-    pcap_close(dead);
+    build->link = filter_link(linktype);
+    build->frame = pcap_open_dead(linktype, snaplen);
+    build->inner = inner ? pcap_open_dead(DLT_EN10MB, snaplen) : NULL;
+    if (build->frame != NULL && (build->inner != NULL || !inner))
+        return true;
+    out_of_memory(build);
+    return false;
 }
 
-enum status filter_compile(struct pcap *pcap, const struct packet_capture_request *request,
-                           enum direction direction, struct bpf_program *program, struct error *error)
+static void build_close(struct build *build)
+{
+    bpf_join_free(&build->join);
+    if (build->frame != NULL)
+        pcap_close(build->frame);
+    if (build->inner != NULL)
+        pcap_close(build->inner);
+}
+
+void filter_validate(const struct packet_capture_request *request, int linktype, struct errors *errors)
+{
+    bool firewall = request->cappoint == CAPPOINT_DVFILTER;
+    struct filter_place place = {.pcap = pcap_open_dead(firewall ? DLT_RAW : linktype, SNAPLEN_MAX),
+                                 .kernel = !firewall,
+                                 .firewall = firewall};
+    struct build build = {.place = &place, .errors = errors};
+
+    if (place.pcap == NULL) {
+        out_of_memory(&build);
+        return;
+    }
+    if (build_open(&build, request) && add_all(&build, request, request->direction, NULL))
+        check_size(&build, request, build.growth + FILTER_EXCLUDE_ROOM);
+    build_close(&build);
+    pcap_close(place.pcap);
+}
+
+enum status filter_compile(const struct filter_place *place, const struct packet_capture_request *request,
+                           enum direction direction, const struct filter_exclusions *exclusions,
+                           struct bpf_program *program, struct error *error)
 {
     struct errors errors = {0};
-    struct build build = {.pcap = pcap, .errors = &errors};
+    struct build build = {.place = place, .errors = &errors};
     enum status status = STATUS_OK;
 
-    build.frame = pcap_open_dead(pcap_datalink(pcap), pcap_snapshot(pcap));
-    if (build.frame == NULL)
-        return error_set(error, ERROR_INTERNAL, NULL, "out of memory for the filter");
-    if (add_all(&build, request, direction))
+    if (build_open(&build, request) && add_all(&build, request, direction, exclusions))
         check_size(&build, request, 0);
-    if (errors.count == 0 && !bpf_join_finish(&build.join, (uint32_t)pcap_snapshot(pcap), program))
-        errors_add(&errors, ERROR_INTERNAL, NULL, "out of memory for the filter");
+    if (errors.count == 0 && !bpf_join_finish(&build.join, (uint32_t)pcap_snapshot(place->pcap), program))
+        out_of_memory(&build);
     if (errors.count > 0) {
         *error = errors.items[0];
         status = error->status;
     }
-    bpf_join_free(&build.join);
-    pcap_close(build.frame);
+    build_close(&build);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool parse_number(const char *digits, unsigned base, const struct filter_option *option,
@@ -120,6 +121,22 @@ static bool write_ipv6(const struct filter_option *option, const char *value, ch
     return true;
 }
 
+const char filter_option_true[] = "true";
+
+static bool write_truth(const struct filter_option *option, const char *value, char term[FILTER_TERM_SIZE])
+{
+    (void)option;
+    if (strcmp(value, filter_option_true) != 0 && strcmp(value, "false") != 0)
+        return false;
+    snprintf(term, FILTER_TERM_SIZE, "%s", value);
+    return true;
+}
+
+uint32_t filter_option_number(const char *term)
+{
+    return (uint32_t)strtoul(term, NULL, 0);
+}
+
 /* In pcap-filter(7), `vlan` passes only tagged packets and moves what follows it behind the tag. A tag that
  * was stripped into metadata is not in the frame, so three depths of the frame cover it too; only what asks
  * for the tag itself must look at the metadata. */
@@ -127,15 +144,18 @@ static const char *const ONE_DEPTH[] = {"", NULL};
 static const char *const ANY_DEPTH[] = {"", "vlan and ", "vlan and vlan and ", NULL};
 static const char *const TAG_DEPTHS[] = {"vlan and ", "vlan and vlan and ", NULL};
 
-static const struct filter_layer ADDRESSES = {.depths = ONE_DEPTH, .needs_ethernet = true};
+static const struct filter_layer ADDRESSES = {.depths = ONE_DEPTH, .needs_ethernet = true, .needs_mac = true};
 static const struct filter_layer TAGS = {.depths = TAG_DEPTHS,
                                          .needs_ethernet = true,
+                                         .needs_mac = true,
+                                         .is_outer = true,
                                          .test_per_depth = true,
                                          .stripped = SKF_AD_VLAN_TAG,
                                          .stripped_bits = 0xfff};
 static const struct filter_layer TYPES = {
-    .depths = ANY_DEPTH, .stripped = SKF_AD_VLAN_TPID, .stripped_bits = 0xffff};
+    .depths = ANY_DEPTH, .needs_mac = true, .stripped = SKF_AD_VLAN_TPID, .stripped_bits = 0xffff};
 static const struct filter_layer CONTENTS = {.depths = ANY_DEPTH};
+static const struct filter_layer TUNNELS = {.is_tunnel = true};
 
 /* The id of the outer and of the inner tag. A second `vlan ID` in one expression would look behind the first,
  * so libpcap's own test cannot share a program; these can. */
@@ -149,6 +169,8 @@ static const struct filter_layer CONTENTS = {.depths = ANY_DEPTH};
 #define IPV6          "an IPv6 address or prefix such as 2001:db8::1 or 2001:db8::/32"
 #define PROTOCOL      "a protocol number from 0 to 255, decimal or hexadecimal with 0x"
 #define PORT          "a port number from 0 to 65535"
+#define TUNNEL_ID     "a VXLAN or Geneve id from 0 to 16777215, decimal or hexadecimal with 0x"
+#define TRUTH         "true or false"
 
 static const struct filter_option OPTIONS[] = {
     [OPTION_ETHTYPE] = {write_hexadecimal, 0x600, 0xffff, ETHERNET_TYPE, {"ether proto "}, &TYPES},
@@ -170,6 +192,8 @@ static const struct filter_option OPTIONS[] = {
     [OPTION_SRCIP6] = {write_ipv6, 0, 128, IPV6, {"ip6 src net "}, &CONTENTS},
     [OPTION_DSTIP6] = {write_ipv6, 0, 128, IPV6, {"ip6 dst net "}, &CONTENTS},
     [OPTION_IPPROTO6] = {write_number, 0, 255, PROTOCOL, {"ip6 proto "}, &CONTENTS},
+    [OPTION_VNI] = {write_number, 0, 0xffffff, TUNNEL_ID, {NULL}, &TUNNELS},
+    [OPTION_INNER] = {write_truth, 0, 0, TRUTH, {NULL}, &TUNNELS},
 };
 
 const struct filter_option *filter_option(enum option_name name)

@@ -19,7 +19,10 @@ typedef bool filter_write_term(const struct filter_option *option, const char *v
 /* Where a test looks. */
 struct filter_layer {
     const char *const *depths; /* what to put in front of the test, one alternative each; up to NULL */
-    bool needs_ethernet;
+    bool needs_ethernet;       /* addresses or tags */
+    bool needs_mac;            /* something of a MAC header */
+    bool is_outer;             /* speaks of the outer frame whatever VNI and INNER say */
+    bool is_tunnel;            /* speaks of the tunnel: no test by libpcap */
     bool test_per_depth; /* the first test for the first depth, and so on; else every test at every depth */
     uint32_t stripped;   /* SKF_AD_: which field of a stripped tag's metadata may match too; 0: none */
     uint32_t stripped_bits; /* ... and which of its bits */
@@ -32,6 +35,10 @@ struct filter_option {
     const char *tests[2];          /* primitives, either of which will do; the value follows */
     const struct filter_layer *layer;
 };
+
+/* The values of VNI and INNER, as write_term() wrote them. */
+uint32_t filter_option_number(const char *term);
+extern const char filter_option_true[];
 
 /* NULL for a number that is no option's. */
 const struct filter_option *filter_option(enum option_name name);

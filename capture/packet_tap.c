@@ -1,6 +1,5 @@
 #include "capture/packet_tap.h"
 
-#include "capture/filter.h"
 #include "capture/packet_ring.h"
 
 #include <arpa/inet.h>
@@ -90,7 +89,7 @@ static pcap_t *compiler_open(const struct tap_settings *settings, int linktype, 
     pcap_t *pcap;
     int result = 0;
 
-    if (linktype != DLT_EN10MB || false) {
+    if (linktype != DLT_EN10MB || strstr(settings->request->capexpression, "vlan") == NULL) {
         pcap = pcap_open_dead(linktype, (int)settings->snaplen);
     } else if ((pcap = pcap_create("lo", message)) != NULL) {
         pcap_set_snaplen(pcap, (int)settings->snaplen);
@@ -144,11 +143,11 @@ static enum status filter_set(struct packet_tap *tap, const struct tap_settings 
             return socket_failed("ignore sent packets", error);
         direction = DIRECTION_INPUT;
     }
-    pcap_t *pcap = compiler_open(settings, tap->tap.linktype, error);
-    if (pcap == NULL)
+    struct filter_place place = {.pcap = compiler_open(settings, tap->tap.linktype, error), .kernel = true};
+    if (place.pcap == NULL)
         return error->status;
-    status = filter_compile(pcap, settings->request, direction, &program, error);
-    pcap_close(pcap);
+    status = filter_compile(&place, settings->request, direction, settings->exclusions, &program, error);
+    pcap_close(place.pcap);
     if (status != STATUS_OK)
         return status;
     if (tap->cooked)

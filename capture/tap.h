@@ -8,6 +8,7 @@
 #ifndef PKTCAPD_CAPTURE_TAP_H
 #define PKTCAPD_CAPTURE_TAP_H
 
+#include "capture/filter.h"
 #include "capture/point.h"
 #include "capture/sink.h"
 
@@ -23,6 +24,7 @@ struct tap_settings {
     const struct point *point;
     const struct packet_capture_request *request; /* filter and direction */
     const char *session, *worker;                 /* UUIDs: what DVFILTER's rules are named after */
+    const struct filter_exclusions *exclusions;   /* the service's own traffic */
     uint32_t snaplen;
     uint32_t ring_mb;
 };

@@ -37,4 +37,13 @@ char *codec_list_close(struct session_list *list, int64_t total, const char *cur
                        bool sort_ascending);
 void codec_list_abandon(struct session_list *list);
 
+/* The list of capture points; the functions between open and close are those of a struct point_visitor.
+ * abilities may be NULL: nobody could tell. */
+struct points_list;
+struct points_list *codec_points_open(void);
+void codec_points_add(void *list, const struct point_details *details);
+void codec_points_add_netns(void *list, const char *name, const char *missing);
+char *codec_points_close(struct points_list *list, const struct broker_abilities *abilities);
+void codec_points_abandon(struct points_list *list);
+
 #endif

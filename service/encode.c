@@ -1,30 +1,10 @@
 #include "service/codec.h"
 #include "service/fields.h"
+#include "service/json_add.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Keys are literals, and each is added once. */
-enum { ADD = JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY };
-
-static void add(struct json_object *object, const char *key, struct json_object *value)
-{
-    json_object_object_add_ex(object, key, value, ADD);
-}
-
-/* Absent strings are left out. */
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-    if (text[0] != '\0')
-        add(object, key, json_object_new_string(text));
-}
-
-static void add_integer(struct json_object *object, const char *key, int64_t value)
-{
-    add(object, key, json_object_new_int64(value));
-}
 
 static struct json_object *options_encode(const struct packet_capture_request *request)
 {
@@ -32,11 +12,11 @@ static struct json_object *options_encode(const struct packet_capture_request *r
 
     for (uint32_t i = 0; i < request->option_count; i++) {
         struct json_object *option = json_object_new_object();
-        add_text(option, "name", names_of(&option_names, (int)request->options[i].name));
-        add(option, "value", json_object_new_string(request->options[i].value));
+        json_add_text(option, "name", names_of(&option_names, (int)request->options[i].name));
+        json_add(option, "value", json_object_new_string(request->options[i].value));
         json_object_array_add(values, option);
     }
-    add(options, "values", values);
+    json_add(options, "values", values);
     return options;
 }
 
@@ -46,8 +26,8 @@ static struct json_object *tags_encode(const struct packet_capture_request *requ
 
     for (uint32_t i = 0; i < request->tag_count; i++) {
         struct json_object *tag = json_object_new_object();
-        add(tag, "scope", json_object_new_string(request->tags[i].scope));
-        add(tag, "tag", json_object_new_string(request->tags[i].tag));
+        json_add(tag, "scope", json_object_new_string(request->tags[i].scope));
+        json_add(tag, "tag", json_object_new_string(request->tags[i].tag));
         json_object_array_add(tags, tag);
     }
     return tags;
@@ -61,26 +41,26 @@ static void field_encode(struct json_object *object, const struct field *field,
 
     switch (field->kind) {
     case FIELD_TEXT:
-        add_text(object, field->name, at);
+        json_add_text(object, field->name, at);
         break;
     case FIELD_INTEGER:
         if (*number != INT_ABSENT)
-            add_integer(object, field->name, *number);
+            json_add_integer(object, field->name, *number);
         break;
     case FIELD_NAME:
-        add_text(object, field->name, names_of(field->names, *number));
+        json_add_text(object, field->name, names_of(field->names, *number));
         break;
     case FIELD_FLAG:
         if (*number != INT_ABSENT)
-            add(object, field->name, json_object_new_boolean(*number));
+            json_add(object, field->name, json_object_new_boolean(*number));
         break;
     case FIELD_OPTIONS:
         if (request->has_options)
-            add(object, field->name, options_encode(request));
+            json_add(object, field->name, options_encode(request));
         break;
     case FIELD_TAGS:
         if (request->tag_count > 0)
-            add(object, field->name, tags_encode(request));
+            json_add(object, field->name, tags_encode(request));
         break;
     }
 }
@@ -93,7 +73,7 @@ static struct json_object *request_encode(const struct packet_capture_request *r
     for (size_t i = 0; i < request_field_count; i++)
         if (request_fields[i].offset == offsetof(struct packet_capture_request, cappoint) &&
             request->cappoint == CAPPOINT_SEGMENTPORT && !view->policy)
-            add_text(object, "cappoint", names_of(&cappoint_names, CAPPOINT_LOGICALPORT));
+            json_add_text(object, "cappoint", names_of(&cappoint_names, CAPPOINT_LOGICALPORT));
         else
             field_encode(object, &request_fields[i], request);
     return object;
@@ -103,11 +83,11 @@ static struct json_object *limits_encode(const struct limits *limits)
 {
     struct json_object *object = json_object_new_object();
 
-    add_integer(object, "capduration", limits->duration_s);
+    json_add_integer(object, "capduration", limits->duration_s);
     if (limits->packets != 0)
-        add_integer(object, "capamount", limits->packets);
-    add_integer(object, "capfilesize", limits->file_size_mb);
-    add_integer(object, "capsnaplen", limits->snaplen);
+        json_add_integer(object, "capamount", limits->packets);
+    json_add_integer(object, "capfilesize", limits->file_size_mb);
+    json_add_integer(object, "capsnaplen", limits->snaplen);
     return object;
 }
 
@@ -116,15 +96,15 @@ static struct json_object *runtime_encode(const struct session *session)
     struct json_object *object = json_object_new_object();
     const struct run *run = &session->run;
 
-    add_text(object, "node", session->node_id);
+    json_add_text(object, "node", session->node_id);
     if (run->started_ms != 0)
-        add_integer(object, "started", run->started_ms);
-    add_integer(object, "run", run->number);
-    add_integer(object, "packets_captured", run->counters.packets_captured);
-    add_integer(object, "packets_dropped", run->counters.packets_dropped);
-    add_integer(object, "packets_dropped_interface", run->counters.packets_dropped_interface);
-    add_integer(object, "packets_skipped", run->counters.packets_skipped);
-    add_integer(object, "bytes_captured", run->counters.bytes_captured);
+        json_add_integer(object, "started", run->started_ms);
+    json_add_integer(object, "run", run->number);
+    json_add_integer(object, "packets_captured", run->counters.packets_captured);
+    json_add_integer(object, "packets_dropped", run->counters.packets_dropped);
+    json_add_integer(object, "packets_dropped_interface", run->counters.packets_dropped_interface);
+    json_add_integer(object, "packets_skipped", run->counters.packets_skipped);
+    json_add_integer(object, "bytes_captured", run->counters.bytes_captured);
     return object;
 }
 
@@ -134,43 +114,43 @@ static void file_encode(struct json_object *object, const struct run *run, const
 
     if (run->file[0] != '\0') {
         snprintf(location, sizeof location, "%s/%s", data_dir, run->file);
-        add_text(object, "filelocation", location);
+        json_add_text(object, "filelocation", location);
     }
     /* NSX's filesize is an int32, and its Java clients refuse more. */
-    add_integer(object, "filesize",
-                run->counters.file_size > INT32_MAX ? INT32_MAX : run->counters.file_size);
-    add_integer(object, "filesize_bytes", run->counters.file_size);
+    json_add_integer(object, "filesize",
+                     run->counters.file_size > INT32_MAX ? INT32_MAX : run->counters.file_size);
+    json_add_integer(object, "filesize_bytes", run->counters.file_size);
 }
 
 static void run_encode(struct json_object *object, const struct session *session, const char *data_dir)
 {
     const struct run *run = &session->run;
 
-    add_text(object, "sessionstatus", names_of(&session_state_names, (int)run->state));
-    add_text(object, "stop_reason", names_of(&stop_reason_names, (int)run->stop_reason));
-    add_text(object, "errormsg", run->errormsg);
-    add_integer(object, "starttime", session->create_time_ms);
+    json_add_text(object, "sessionstatus", names_of(&session_state_names, (int)run->state));
+    json_add_text(object, "stop_reason", names_of(&stop_reason_names, (int)run->stop_reason));
+    json_add_text(object, "errormsg", run->errormsg);
+    json_add_integer(object, "starttime", session->create_time_ms);
     if (run->ended_ms != 0)
-        add_integer(object, "endtime", run->ended_ms);
+        json_add_integer(object, "endtime", run->ended_ms);
     file_encode(object, run, data_dir);
-    add(object, "runtime", runtime_encode(session));
+    json_add(object, "runtime", runtime_encode(session));
 }
 
 /* NSX ManagedResource */
 static void resource_encode(struct json_object *object, const struct session *session, const char *name)
 {
-    add_text(object, "id", session->id);
-    add_text(object, "display_name", name);
-    add_text(object, "description", session->request.description);
+    json_add_text(object, "id", session->id);
+    json_add_text(object, "display_name", name);
+    json_add_text(object, "description", session->request.description);
     if (session->request.tag_count > 0)
-        add(object, "tags", tags_encode(&session->request));
-    add_text(object, "resource_type", "PacketCaptureSession");
-    add_text(object, "_create_user", session->create_user);
-    add_integer(object, "_create_time", session->create_time_ms);
-    add_text(object, "_last_modified_user", session->last_modified_user);
-    add_integer(object, "_last_modified_time", session->last_modified_time_ms);
-    add_integer(object, "_revision", session->revision);
-    add_text(object, "_protection", "NOT_PROTECTED");
+        json_add(object, "tags", tags_encode(&session->request));
+    json_add_text(object, "resource_type", "PacketCaptureSession");
+    json_add_text(object, "_create_user", session->create_user);
+    json_add_integer(object, "_create_time", session->create_time_ms);
+    json_add_text(object, "_last_modified_user", session->last_modified_user);
+    json_add_integer(object, "_last_modified_time", session->last_modified_time_ms);
+    json_add_integer(object, "_revision", session->revision);
+    json_add_text(object, "_protection", "NOT_PROTECTED");
 }
 
 static struct json_object *session_encode(const struct session *session, const struct session_view *view)
@@ -178,29 +158,18 @@ static struct json_object *session_encode(const struct session *session, const s
     struct json_object *object = json_object_new_object();
     const char *name = session->request.name[0] == '\0' ? session->id : session->request.name;
 
-    add_text(object, "sessionid", session->id);
-    add_text(object, "sessionname", name);
+    json_add_text(object, "sessionid", session->id);
+    json_add_text(object, "sessionname", name);
     run_encode(object, session, view->data_dir);
-    add(object, "limits", limits_encode(&session->limits));
-    add(object, "request", request_encode(&session->request, view));
+    json_add(object, "limits", limits_encode(&session->limits));
+    json_add(object, "request", request_encode(&session->request, view));
     resource_encode(object, session, name);
     return object;
 }
 
-/* Takes the object over. */
-static char *text_of(struct json_object *object)
-{
-    const char *text =
-        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-    char *copy = text == NULL ? NULL : strdup(text);
-
-    json_object_put(object);
-    return copy;
-}
-
 char *codec_encode_session(const struct session *session, const struct session_view *view)
 {
-    return text_of(session_encode(session, view));
+    return json_text_of(session_encode(session, view));
 }
 
 /* NSX RelatedApiError */
@@ -208,31 +177,31 @@ static void error_encode(struct json_object *object, const struct error *error)
 {
     char details[96];
 
-    add_integer(object, "error_code", error->code);
-    add_text(object, "module_name", "PacketCapture");
-    add_text(object, "error_message", error->message);
+    json_add_integer(object, "error_code", error->code);
+    json_add_text(object, "module_name", "PacketCapture");
+    json_add_text(object, "error_message", error->message);
     if (error->field[0] == '\0')
         return;
     snprintf(details, sizeof details, "field %s", error->field);
-    add_text(object, "details", details);
+    json_add_text(object, "details", details);
     struct json_object *data = json_object_new_object();
-    add_text(data, "field", error->field);
-    add(object, "error_data", data);
+    json_add_text(data, "field", error->field);
+    json_add(object, "error_data", data);
 }
 
 char *codec_encode_errors(const struct errors *errors, const char *http_status)
 {
     struct json_object *object = json_object_new_object(), *related = json_object_new_array();
 
-    add_text(object, "httpStatus", http_status);
+    json_add_text(object, "httpStatus", http_status);
     error_encode(object, &errors->items[0]);
     for (size_t i = 0; i < errors->count; i++) {
         struct json_object *one = json_object_new_object();
         error_encode(one, &errors->items[i]);
         json_object_array_add(related, one);
     }
-    add(object, "related_errors", related);
-    return text_of(object);
+    json_add(object, "related_errors", related);
+    return json_text_of(object);
 }
 
 struct session_list {
@@ -267,11 +236,11 @@ char *codec_list_close(struct session_list *list, int64_t total, const char *cur
 {
     struct json_object *object = json_object_new_object();
 
-    add(object, "results", list->results);
-    add_integer(object, "result_count", total);
-    add_text(object, "cursor", cursor);
-    add_text(object, "sort_by", sort_by);
-    add(object, "sort_ascending", json_object_new_boolean(sort_ascending));
+    json_add(object, "results", list->results);
+    json_add_integer(object, "result_count", total);
+    json_add_text(object, "cursor", cursor);
+    json_add_text(object, "sort_by", sort_by);
+    json_add(object, "sort_ascending", json_object_new_boolean(sort_ascending));
     free(list);
-    return text_of(object);
+    return json_text_of(object);
 }

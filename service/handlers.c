@@ -300,6 +300,32 @@ static void delete_all(const struct call *call, struct answer *answer, struct er
         codec_list_abandon(deleted.sessions);
 }
 
+static void list_points(const struct call *call, struct answer *answer, struct errors *errors)
+{
+    const char *cappoint = parameter_find(call, "cappoint");
+    int wanted = cappoint == NULL ? 0 : names_find(&cappoint_names, cappoint);
+    struct points_request request = {.netns = parameter_find(call, "netns")};
+    struct broker_abilities abilities;
+    char names[128];
+    bool known;
+
+    if (wanted < 0) {
+        errors_add(errors, ERROR_BAD_PARAMETER, "cappoint",
+                   "cappoint has the value %.64s; it takes one of %s", cappoint,
+                   names_list(&cappoint_names, names, sizeof names));
+        return;
+    }
+    request.cappoint = (enum cappoint)wanted;
+    struct points_list *list = codec_points_open();
+    const struct point_visitor visitor = {list, codec_points_add, codec_points_add_netns};
+    if (list == NULL)
+        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
+    else if (op_list_points(call->context, &request, &visitor, &known, &abilities, errors) == STATUS_OK)
+        answer->body = codec_points_close(list, known ? &abilities : NULL);
+    else
+        codec_points_abandon(list);
+}
+
 static void dispatch(const struct call *call, const struct route_match *match, struct answer *answer,
                      struct errors *errors)
 {
@@ -327,6 +353,9 @@ static void dispatch(const struct call *call, const struct route_match *match, s
         break;
     case OPERATION_DELETE_SESSIONS:
         delete_all(call, answer, errors);
+        break;
+    case OPERATION_LIST_POINTS:
+        list_points(call, answer, errors);
         break;
     }
 }

@@ -349,3 +349,21 @@ enum status op_open_capture_file(const struct context *context, const char *text
     free(session);
     return status;
 }
+
+/* ---- capture points ---- */
+
+enum status op_list_points(const struct context *context, const struct points_request *request,
+                           const struct point_visitor *visitor, bool *known,
+                           struct broker_abilities *abilities, struct errors *errors)
+{
+    struct broker *broker = broker_connect(context->service->directory);
+    struct error error;
+    enum status status = point_list(broker, request->cappoint, request->netns, visitor, &error);
+
+    if (status != STATUS_OK)
+        errors_add_error(errors, &error);
+    *known = broker != NULL && broker_abilities(broker, abilities, &error) == STATUS_OK;
+    if (broker != NULL)
+        broker_close(broker);
+    return status;
+}

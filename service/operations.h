@@ -1,5 +1,5 @@
 /*
- * What pktcapd does: the whole product in eight operations, without HTTP or JSON.
+ * What pktcapd does: the whole product in nine operations, without HTTP or JSON.
  *
  * A packet capture session is a request ("capture here, with this filter, until that limit") and what becomes
  * of it. Creating one writes a row and returns at once; a worker captures; reading the row shows how it
@@ -9,6 +9,7 @@
 #ifndef PKTCAPD_SERVICE_OPERATIONS_H
 #define PKTCAPD_SERVICE_OPERATIONS_H
 
+#include "capture/point.h"
 #include "core/config.h"
 #include "core/error.h"
 #include "core/session.h"
@@ -86,5 +87,16 @@ struct capture_file {
 /* run 0: the newest. */
 MUST_USE enum status op_open_capture_file(const struct context *context, const char *id, int32_t run,
                                           struct capture_file *file, struct errors *errors);
+
+struct points_request {
+    enum cappoint cappoint; /* 0: all */
+    const char *netns;      /* "": the worker's own network namespace, NULL: all */
+};
+
+/* What there is to capture on, read from the kernel now. *known says whether a worker is alive, that has told
+ * its abilities; without one only the own namespace can be seen. */
+MUST_USE enum status op_list_points(const struct context *context, const struct points_request *request,
+                                    const struct point_visitor *visitor, bool *known,
+                                    struct broker_abilities *abilities, struct errors *errors);
 
 #endif

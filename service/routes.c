@@ -20,6 +20,7 @@ const struct route routes[] = {
     {"GET", MANAGER "/session/{id}/capturefile", NULL, OPERATION_GET_CAPTURE_FILE, 200, {"run"}},
     {"GET", MANAGER "/sessions", NULL, OPERATION_LIST_SESSIONS, 200, LIST_PARAMETERS},
     {"POST", MANAGER "/sessions", "delete", OPERATION_DELETE_SESSIONS, 200, {NULL}},
+    {"GET", MANAGER "/points", NULL, OPERATION_LIST_POINTS, 200, {"cappoint", "netns"}},
 
     {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201, {NULL}},
     {"GET", POLICY "/session/{id}", NULL, OPERATION_GET_SESSION, 200, {NULL}},

@@ -168,7 +168,8 @@ static struct bpf_program compiled(const char *options, const char *expression, 
     pcap_t *pcap = pcap_open_dead(linktype, snaplen);
 
     assert_non_null(pcap);
-    if (filter_compile(pcap, wanted, DIRECTION_DUAL, &program, &error) != STATUS_OK)
+    const struct filter_place place = {.pcap = pcap};
+    if (filter_compile(&place, wanted, DIRECTION_DUAL, NULL, &program, &error) != STATUS_OK)
         fail_msg("%s %s: %s", options, expression, error.message);
     assert_true(bpf_validate(program.bf_insns, (int)program.bf_len));
     pcap_close(pcap);
@@ -313,8 +314,10 @@ static void output_asks_the_metadata(void **state)
     struct error error;
     pcap_t *pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN_MAX);
 
+    const struct filter_place place = {.pcap = pcap, .kernel = true};
+
     (void)state;
-    assert_int_equal(filter_compile(pcap, wanted, DIRECTION_OUTPUT, &program, &error), STATUS_OK);
+    assert_int_equal(filter_compile(&place, wanted, DIRECTION_OUTPUT, NULL, &program, &error), STATUS_OK);
     assert_int_equal(program.bf_insns[0].k, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_PKTTYPE));
     filter_free(&program);
     pcap_close(pcap);

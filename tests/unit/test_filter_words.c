@@ -147,13 +147,14 @@ static void assert_kernel_takes(const char *expression)
 {
     struct packet_capture_request *request = calloc(1, sizeof *request);
     pcap_t *pcap = pcap_open_dead(DLT_EN10MB, SNAPLEN_MAX);
+    const struct filter_place place = {.pcap = pcap, .kernel = true};
     int file = socket(AF_UNIX, SOCK_DGRAM, 0);
     struct bpf_program program;
     struct error error;
 
     assert_non_null(request);
     snprintf(request->capexpression, sizeof request->capexpression, "%s", expression);
-    assert_int_equal(filter_compile(pcap, request, DIRECTION_OUTPUT, &program, &error), STATUS_OK);
+    assert_int_equal(filter_compile(&place, request, DIRECTION_OUTPUT, NULL, &program, &error), STATUS_OK);
     struct sock_fprog filter = {(unsigned short)program.bf_len, (struct sock_filter *)program.bf_insns};
     if (setsockopt(file, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
         fail_msg("%s: %s", expression, strerror(errno));
