@@ -32,6 +32,7 @@ struct nflog_tap {
     struct nflog_hook hook;
     bool frozen; /* and unhooked */
     struct bpf_program filter;
+    uint32_t mark; /* of packets that the service itself streams; 0: none */
     uint32_t snaplen;
     int64_t taken, dropped;
     uint32_t drops;  /* the socket's counter as last read: it wraps */
@@ -63,12 +64,14 @@ uint32_t nflog_tap_range(const struct packet_capture_request *request, uint32_t 
 static enum status compile(struct nflog_tap *tap, const struct tap_settings *settings, struct error *error)
 {
     pcap_t *pcap = pcap_open_dead(DLT_RAW, SNAPLEN_MAX);
+    const struct filter_place place = {.pcap = pcap, .firewall = true};
     enum status status;
 
     if (pcap == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory for the filter");
     /* The rules tell received and sent packets apart. */
-    status = filter_compile(pcap, settings->request, DIRECTION_DUAL, &tap->filter, error);
+    status =
+        filter_compile(&place, settings->request, DIRECTION_DUAL, settings->exclusions, &tap->filter, error);
     pcap_close(pcap);
     return status;
 }
@@ -101,6 +104,7 @@ enum status nflog_tap_open_on(int fd, const struct nflog_hook *hook, const struc
     tap->tap = (struct tap){.ops = &NFLOG_TAP_OPS, .fd = fd, .linktype = DLT_RAW, .prompt = true};
     tap->hook = *hook;
     tap->snaplen = settings->snaplen;
+    tap->mark = settings->exclusions == NULL ? 0 : settings->exclusions->mark;
     enum status status = make_room(tap, nflog_tap_range(settings->request, settings->snaplen), error);
     if (status == STATUS_OK)
         status = compile(tap, settings, error);
@@ -246,6 +250,17 @@ static uint32_t ip_length(const uint8_t *data, uint32_t size)
     return 0;
 }
 
+/* The filter runs where no packet has a mark any more. */
+static bool is_excluded(const struct nflog_tap *tap, const struct attribute *attribute)
+{
+    uint32_t mark;
+
+    if (tap->mark == 0 || attribute->data == NULL || attribute->size != sizeof mark)
+        return false;
+    memcpy(&mark, attribute->data, sizeof mark);
+    return ntohl(mark) == tap->mark;
+}
+
 /* false: no packet of ours, or one that the filter leaves out. */
 static bool read_packet(struct nflog_tap *tap, const struct attribute attributes[NFULA_MAX + 1],
                         struct packet *packet)
@@ -253,7 +268,7 @@ static bool read_packet(struct nflog_tap *tap, const struct attribute attributes
     const struct attribute *payload = &attributes[NFULA_PAYLOAD];
     enum packet_direction direction = read_direction(&attributes[NFULA_PREFIX]);
 
-    if (direction == PACKET_UNTOLD || payload->data == NULL)
+    if (direction == PACKET_UNTOLD || payload->data == NULL || is_excluded(tap, &attributes[NFULA_MARK]))
         return false;
     uint32_t length = ip_length(payload->data, payload->size);
     if (length < payload->size)

@@ -23,8 +23,8 @@ struct tap_settings {
     struct broker *broker; /* makes the socket where the worker itself cannot */
     const struct point *point;
     const struct packet_capture_request *request; /* filter and direction */
-    const struct filter_exclusions *exclusions;   /* the service's own traffic */
     const char *session, *worker;                 /* UUIDs: what DVFILTER's rules are named after */
+    const struct filter_exclusions *exclusions;   /* the service's own traffic */
     uint32_t snaplen;
     uint32_t ring_mb;
 };
