@@ -205,6 +205,8 @@ static void open_tap(struct capture *capture)
         .point = &capture->point,
         .request = request,
         .exclusions = &capture->exclusions,
+        .session = capture->plan.session.id,
+        .worker = capture->plan.worker,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };

@@ -64,6 +64,9 @@ def check_answer(method, response):
     if response.status_code >= 400:
         check_shape("ApiError", body)
         assert body["error_code"] == body["related_errors"][0]["error_code"]
+    elif "namespaces" in body:
+        check_shape("CapturePointList", body)
+        assert body["result_count"] == len(body["results"])
     elif "results" in body:
         check_shape("PacketCaptureSessionList", body)
         for session in body["results"]:
@@ -134,6 +137,9 @@ class Client:
 
     def list(self, **parameters):
         return self.json("GET", "/sessions", params=parameters)
+
+    def points(self, **parameters):
+        return self.json("GET", "/points", params=parameters)
 
     def delete_all(self):
         if self.prefix == POLICY:
