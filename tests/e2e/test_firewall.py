@@ -67,7 +67,7 @@ def packets(client, session):
     pcap = Pcap(client.download(session).content)
     assert pcap.linktype == RAW_IP and pcap.is_in_order()
     assert done["runtime"]["packets_captured"] == len(pcap)
-    assert done["runtime"]["packets_dropped"] == 0
+    assert done["runtime"]["packets_dropped"] == 0, done
     return pcap
 
 
@@ -179,3 +179,266 @@ def test_tshark_reads_raw_ip(client, router, firewall, tmp_path):
     assert tshark_count(file) == len(pcap)
     words = sandbox.run("tshark", "-n", "-r", str(file), "-T", "fields", "-e", "frame.protocols").split()
     assert set(words) == {"raw:ip:udp:data", "raw:ipv6:udp:data"}
+
+
+# ---- what rules do ----
+
+# Where a rule drops, which way the packet goes, and whether an interface on the left sees it PRE and POST.
+DROPS = [
+    ("prerouting", "-300", "through, in", True),
+    ("prerouting", "-300", "local, in", True),
+    ("input", "0", "local, in", True),
+    ("forward", "0", "through, in", True),
+    ("forward", "0", "through, out", True),
+    ("output", "-300", "local, out", True),
+    ("postrouting", "100", "through, in", True),
+    ("postrouting", "100", "through, out", True),
+    ("postrouting", "100", "local, out", True),
+    ("prerouting", "-300", "through, out", False),  # before it comes to the interface on the left
+    ("prerouting", "-2147483648", "local, in", True),
+    ("postrouting", "2147483646", "local, out", True),
+]
+
+
+@pytest.mark.parametrize("hook, priority, kind, seen", DROPS)
+def test_post_is_what_the_rules_let_through(client, router, firewall, rules, hook, priority, kind, seen):
+    made = {name: flow for name, flow in flows(router).items() if name[:-2] == kind}
+    gone = {name: flow for name, flow in flows(router).items() if name[:-2] == kind}
+    dropped = ", ".join(str(flow.port) for flow in gone.values())
+    rules(f"chain c {{ type filter hook {hook} priority {priority}; udp dport {{ {dropped} }} drop; }}")
+    pre, post = (firewall(router.left, filtertype) for filtertype in ("PRE", "POST"))
+    for flow in made.values():
+        assert len(flow.run()) == flow.count
+    for flow in gone.values():
+        assert flow.run() == []
+    through, stopped = (expected({kind: 1}, which) for which in (made, gone))
+    assert ports(packets(client, pre)) == sorted(through + (stopped if seen else []))
+    assert ports(packets(client, post)) == through
+
+
+def test_pre_is_before_and_post_behind_nat(client, router, firewall, rules):
+    """A port of the router leads to the right host, which sees the router as the sender."""
+    flow = Flow(router, router.left_host, router.right_host, 4, address="10.1.0.1")
+    rules(f"chain d {{ type nat hook prerouting priority -100; udp dport {flow.port} dnat ip to 10.2.0.2; }}\n"
+          f"chain s {{ type nat hook postrouting priority 100; oifname {router.right} masquerade; }}")
+    sessions = {(side, kind): firewall(interface, kind, capexpression="udp")
+                for side, interface in (("left", router.left), ("right", router.right)) for kind in ("PRE", "POST")}
+    assert len(flow.run()) == flow.count
+    addresses = {key: {(packet[12:16], packet[16:20]) for packet in packets(client, session).data()}
+                 for key, session in sessions.items()}
+    left_host, router_left = bytes([10, 1, 0, 2]), bytes([10, 1, 0, 1])
+    right_host, router_right = bytes([10, 2, 0, 2]), bytes([10, 2, 0, 1])
+    assert addresses[("left", "PRE")] == {(left_host, router_left)}
+    assert addresses[("left", "POST")] == {(router_right, right_host)}
+    assert addresses[("right", "PRE")] == {(left_host, right_host)}
+    assert addresses[("right", "POST")] == {(router_right, right_host)}
+
+
+def test_pre_sees_fragments_as_they_came(client, router, firewall, rules):
+    """Where the host's rules ask for connections, the kernel puts fragments together: behind PRE."""
+    flow = Flow(router, router.left_host, router.here, 4)
+    rules("chain c { type filter hook input priority 0; ct state new accept; }")
+    sessions = {kind: firewall(router.left, kind, capexpression="udp or ip[6:2] & 0x1fff != 0")
+                for kind in ("PRE", "POST")}
+    payload = bytes(range(256)) * 16
+    with router.listen(router.here, 4, flow.port) as listener:
+        router.send(router.left_host, router.here, 4, flow.port, [payload])
+        listener.settimeout(5)
+        assert listener.recv(5000) == payload
+    pre, post = (packets(client, sessions[kind]) for kind in ("PRE", "POST"))
+    assert [packet.length for packet in pre.packets] == [1500, 1500, 20 + 8 + 4096 - 2 * 1480]
+    assert [packet.length for packet in post.packets] == [28 + 4096]
+    assert post.data()[0][28:] == payload
+
+
+def test_the_hosts_rules_stay_as_they_are(client, router, firewall, rules):
+    rules("chain c { type filter hook forward priority 0; policy accept; tcp dport 1 drop; }")
+    rules("chain n { type nat hook postrouting priority 100; }", "ip")
+    before = ruleset()
+    sessions = [firewall(interface, *key) for interface in (router.left, "lo", "any") for key in ALL]
+    tables = our_tables()
+    assert len(tables) == len(set(tables)) == len(sessions)
+    assert {table.split("_")[2] for table in tables} == {session["sessionid"] for session in sessions}
+    for flow in flows(router).values():
+        assert len(flow.run()) == flow.count
+    during = ruleset()
+    assert during.startswith(before.rstrip("\n"))
+    assert "drop" not in during[len(before) :] and " ct " not in during[len(before) :]
+    for session in sessions:
+        packets(client, session)
+    assert ruleset() == before
+
+
+def test_no_connections_are_tracked_for_a_capture(client, router, firewall):
+    count = sandbox.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count")
+    firewall("any", "POST"), firewall("any", "PRE")
+    for flow in flows(router).values():
+        flow.run()
+    assert sandbox.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count") == count
+
+
+# ---- the table's life ----
+
+
+def test_the_table_goes_with_the_capture(client, router, firewall):
+    by_count = firewall(router.left, capamount=1)
+    by_order = firewall(router.left)
+    by_time = firewall(router.left, capduration=1)
+    assert len(our_tables()) == 3
+    Flow(router, router.left_host, router.here, 4).run()
+    assert client.wait_end(by_count)["stop_reason"] == "PACKET_COUNT"
+    assert client.terminate(by_order)["stop_reason"] == "TERMINATED"
+    assert client.wait_end(by_time)["stop_reason"] == "DURATION"
+    assert our_tables() == []
+
+
+def test_nobody_can_take_the_table_away_by_mistake(client, router, firewall):
+    session = firewall(router.left)
+    nft("flush ruleset\n")
+    flow = Flow(router, router.left_host, router.here, 4)
+    flow.run()
+    assert ports(packets(client, session)) == [flow.port] * flow.count
+    assert our_tables() == []
+
+
+@pytest.mark.parametrize("victims", [["worker"], ["broker"], ["worker", "broker"], ["parent"]])
+def test_a_killed_process_leaves_no_table(make_daemon, router, victims):
+    daemon = make_daemon("--ring-mb", "8").start()
+    session = daemon.client.started(router.left, cappoint="DVFILTER")
+    before = our_tables()
+    assert len(before) == 1
+    pids = {**{role: daemon.pid(role) for role in ("parent", "worker")}, "broker": broker_of(daemon.pid("worker"))}
+    daemon.expect_log(r"killed by signal 9", r"broker has ended", r"ended with status")
+    for role in victims:
+        sandbox.kill(pids[role])
+    if victims == ["parent"]:
+        daemon.process.wait(10)
+        wait_until(lambda: our_tables() == [], 15, "the end of the table")
+        return
+    after = wait_until(lambda: [table for table in our_tables() if table not in before], 15, "a new table")
+    wait_until(lambda: our_tables() == after, 5, "the end of the old table")
+    flow = Flow(router, router.left_host, router.here, 4)
+    flow.run()
+    client = daemon.fresh_client()
+    assert client.terminate(session)["sessionstatus"] == "STOPPED"
+    assert ports(Pcap(client.download(session).content)) == [flow.port] * flow.count
+    assert our_tables() == []
+
+
+def broker_of(worker):
+    found = [pid for pid in sandbox.processes() if sandbox.parent_of(pid) == worker]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_what_a_crash_left_is_swept(make_daemon, router):
+    """Where the kernel does not know owners of tables, they stay behind."""
+    worker, session = "01234567-0123-4123-8123-0123456789ab", "11234567-0123-4123-8123-0123456789ab"
+    ours, another = f"pktcapd_{worker}_{session}", "pktcapd_is_not_only_ours"
+    for table in (ours, another):
+        nft(f"table inet {table} {{ chain c {{ type filter hook input priority 0; policy accept; }}\n}}\n")
+    make_daemon("--ring-mb", "8").start()
+    wait_until(lambda: ours not in our_tables(), 5, "the sweep")
+    assert our_tables() == [another]
+    sandbox.run("nft", "delete", "table", "inet", another)
+
+
+# ---- the request ----
+
+
+def test_options_and_expressions(client, router, firewall):
+    wanted, other = (Flow(router, router.left_host, router.right_host, 4) for _ in range(2))
+    six = Flow(router, router.left_host, router.right_host, 6)
+    back = Flow(router, router.right_host, router.left_host, 4)
+
+    def option(name, value):
+        return {"options": {"values": [{"name": name, "value": str(value)}]}}
+
+    cases = [
+        (option("UDPPORT", wanted.port), [wanted]),
+        (option("IP6", "fd00:1::2"), [six]),
+        (option("SRCIP", "10.2.0.0/24"), [back]),
+        (option("IPPROTO", "17"), [wanted, other, back]),
+        ({"capexpression": f"udp dst port {other.port}"}, [other]),
+        ({"capexpression": "ip6"}, [six]),
+        ({"capexpression": "greater 1000"}, []),
+        (option("PORT", six.port) | {"capsnaplen": 24}, [six]),
+    ]
+    sessions = [firewall(router.left, **fields) for fields, _ in cases]
+    for flow in (wanted, other, six, back):
+        assert len(flow.run()) == flow.count
+    for session, (fields, match) in zip(sessions, cases):
+        pcap = packets(client, session)
+        if "capsnaplen" in fields:
+            assert [packet.captured for packet in pcap.packets] == [24] * six.count
+            assert {packet.length for packet in pcap.packets} == {48 + len(b"number 0")}
+        else:
+            assert ports(pcap) == sorted(port for flow in match for port in [flow.port] * flow.count), fields
+
+
+@pytest.mark.parametrize("name, value", [("MAC", "02:00:00:00:00:01"), ("SRCMAC", "02:00:00:00:00:01"),
+                                         ("DSTMAC", "02:00:00:00:00:01"), ("VLAN", "5"), ("ETHTYPE", "0x0800")])
+def test_options_on_headers_that_are_not_there(client, router, name, value):
+    with pytest.raises(Refused) as refused:
+        client.create(router.left, cappoint="DVFILTER", options={"values": [{"name": name, "value": value}]})
+    assert refused.value.status == 400 and name in refused.value.message
+
+
+@pytest.mark.parametrize("size", [24, 60, 300, 1500])
+def test_snaplen(client, router, firewall, size):
+    session = firewall(router.left, capsnaplen=size)
+    flow = Flow(router, router.left_host, router.right_host, 4)
+    with router.listen(flow.target, 4, flow.port):
+        router.send(flow.source, flow.target, 4, flow.port, [bytes(1000)])
+    pcap = packets(client, session)
+    assert [(packet.captured, packet.length) for packet in pcap.packets] == [(min(size, 1028), 1028)]
+
+
+def test_timestamps_are_of_the_packets_time(client, router, firewall):
+    import time
+    session = firewall(router.left, "POST")
+    began = time.time_ns()
+    for flow in flows(router).values():
+        flow.run()
+    ended = time.time_ns()
+    times = [packet.ns for packet in packets(client, session).packets]
+    assert began - 1000 <= times[0] and times[-1] <= ended + 50_000_000
+
+
+def test_the_interface_goes(client, firewall, wire):
+    sandbox.ip(f"addr add 10.99.0.1/24 dev {wire.near}")
+    session = firewall(wire.near)
+    wire.remove()
+    done = client.wait_end(session)
+    assert (done["sessionstatus"], done["stop_reason"]) == ("ERROR", "INTERFACE_GONE")
+    assert our_tables() == []
+
+
+def test_without_the_capability(make_daemon, router):
+    daemon = make_daemon("--ring-mb", "8", wrapper=["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"])
+    daemon.start()
+    with pytest.raises(Refused) as refused:
+        daemon.client.create(router.left, cappoint="DVFILTER")
+    assert refused.value.status == 412 and "CAP_NET_ADMIN" in refused.value.message
+
+
+# ---- floods ----
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["PRE", "POST"])
+def test_a_flood_is_counted_exactly(client, router, firewall, kind):
+    """What does not fit into the socket's memory is lost, but not out of the books."""
+    session = firewall(router.left, kind, "INPUT")
+    flow = Flow(router, router.left_host, router.here, 4)
+    count = 200_000
+    with router.listen(router.here, 4, flow.port), router.socket(router.left_host, 4) as sender:
+        sender.connect(("10.1.0.1", flow.port))
+        for number in range(count):
+            sender.send(b"%016d" % number)
+    done = client.terminate(session)
+    runtime = done["runtime"]
+    assert runtime["packets_captured"] + runtime["packets_dropped"] == count, runtime
+    numbers = [int(data[28:44]) for data in Pcap(client.download(session).content).data()]
+    assert len(numbers) == runtime["packets_captured"]
+    assert numbers == sorted(set(numbers))
