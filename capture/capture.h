@@ -17,10 +17,11 @@ struct capture;
 struct capture_plan {
     struct session session; /* the run as claimed */
     struct lease lease;
-    const struct data_dir *directory; /* outlives the capture, as the next three do */
+    const struct data_dir *directory; /* outlives the capture, as the next four do */
     struct broker *broker;
-    const char *worker;  /* UUID */
-    const char *boot_id; /* see place.h */
+    const char *worker;    /* UUID */
+    const char *boot_id;   /* see place.h */
+    const char *api_ports; /* the setting */
     uint32_t ring_mb;
     uint64_t reserve_bytes; /* kept free on the disk, before the eighth rule */
     int notify_fd;          /* an eventfd of the owner's */

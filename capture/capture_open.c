@@ -1,5 +1,6 @@
 #include "capture/capture_state.h"
 
+#include "capture/own_traffic.h"
 #include "capture/pcap_file.h"
 #include "capture/place.h"
 #include "core/clock.h"
@@ -133,6 +134,7 @@ static void open_tap(struct capture *capture)
         .request = request,
         .session = capture->plan.session.id,
         .worker = capture->plan.worker,
+        .exclusions = &capture->exclusions,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };
@@ -141,6 +143,11 @@ static void open_tap(struct capture *capture)
 
     if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
+    if (own_traffic_find(&capture->plan.session, capture->plan.lease.key, capture->plan.api_ports,
+                         capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
+        capture_end_with_error(capture, STOP_INTERNAL, &error);
+        return;
+    }
     if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
         capture_end_with_error(capture, reason, &error);
 }

@@ -26,6 +26,7 @@ struct capture {
     /* The rest belongs to the thread. */
     struct point point;
     struct point_watch *watch;
+    struct filter_exclusions exclusions; /* the service's own traffic */
     struct tap *tap;
     struct sink sink;
     bool sink_open; /* and not yet the writer's */

@@ -249,8 +249,8 @@ static void add_exclusions(struct build *build, const struct filter_exclusions *
 {
     struct bpf_code mark = {0}, endpoints = {0};
 
-    if (build->place->kernel && exclusions->mark != 0) {
-        filter_exclude_write_mark(&mark, exclusions->mark);
+    if (build->place->kernel && exclusions->mark_mask != 0) {
+        filter_exclude_write_mark(&mark, exclusions->mark, exclusions->mark_mask);
         add_code(build, &mark);
     }
     if (build->link != NULL && filter_exclude_has_endpoints(exclusions)) {

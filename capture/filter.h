@@ -44,9 +44,9 @@ enum { FILTER_API_MAX = 64 };
 
 /* The service's own traffic, which no capture shall see. */
 struct filter_exclusions {
-    uint32_t mark;    /* of the streams that this service sends (SO_MARK); 0: none. Kernel places only: for
-                       * others, the caller checks it */
-    size_t api_count; /* TCP to and from these local addresses and ports */
+    uint32_t mark, mark_mask; /* packets of whose socket mark these bits are these: streams that this service
+                               * sends; mask 0: none. Kernel places only: for others, the caller checks */
+    size_t api_count;         /* TCP to and from these local addresses and ports */
     struct filter_endpoint api[FILTER_API_MAX];
     bool has_stream;
     struct filter_endpoint stream;        /* where the session's own stream goes */

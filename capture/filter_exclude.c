@@ -29,11 +29,12 @@ struct writer {
     size_t own, others; /* labels: rejects, and passes */
 };
 
-void filter_exclude_write_mark(struct bpf_code *code, uint32_t mark)
+void filter_exclude_write_mark(struct bpf_code *code, uint32_t mark, uint32_t mask)
 {
     size_t others = bpf_code_label(code);
 
     bpf_code_add(code, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_MARK));
+    bpf_code_add(code, BPF_ALU | BPF_AND | BPF_K, mask);
     bpf_code_jump(code, BPF_JEQ | BPF_K, mark, BPF_CODE_NEXT, others);
     bpf_code_add(code, BPF_RET | BPF_K, 0);
     bpf_code_place(code, others);

@@ -11,7 +11,7 @@
 #include "capture/filter_link.h"
 
 /* Packets with the mark, which only the kernel can see: rejected. */
-void filter_exclude_write_mark(struct bpf_code *code, uint32_t mark);
+void filter_exclude_write_mark(struct bpf_code *code, uint32_t mark, uint32_t mask);
 
 /* Whether there is anything to exclude besides the mark. */
 bool filter_exclude_has_endpoints(const struct filter_exclusions *exclusions);

@@ -32,8 +32,8 @@ struct nflog_tap {
     struct nflog_hook hook;
     bool frozen; /* and unhooked */
     struct bpf_program filter;
-    uint32_t mark; /* of packets that the service itself streams; 0: none */
     uint32_t snaplen;
+    uint32_t mark, mark_mask; /* of the service's own streams */
     int64_t taken, dropped;
     uint32_t drops;  /* the socket's counter as last read: it wraps */
     int64_t last_ns; /* the newest timestamp so far */
@@ -63,16 +63,15 @@ uint32_t nflog_tap_range(const struct packet_capture_request *request, uint32_t 
 
 static enum status compile(struct nflog_tap *tap, const struct tap_settings *settings, struct error *error)
 {
-    pcap_t *pcap = pcap_open_dead(DLT_RAW, SNAPLEN_MAX);
-    const struct filter_place place = {.pcap = pcap, .firewall = true};
+    struct filter_place place = {.pcap = pcap_open_dead(DLT_RAW, SNAPLEN_MAX), .firewall = true};
     enum status status;
 
-    if (pcap == NULL)
+    if (place.pcap == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory for the filter");
     /* The rules tell received and sent packets apart. */
     status =
         filter_compile(&place, settings->request, DIRECTION_DUAL, settings->exclusions, &tap->filter, error);
-    pcap_close(pcap);
+    pcap_close(place.pcap);
     return status;
 }
 
@@ -104,7 +103,8 @@ enum status nflog_tap_open_on(int fd, const struct nflog_hook *hook, const struc
     tap->tap = (struct tap){.ops = &NFLOG_TAP_OPS, .fd = fd, .linktype = DLT_RAW, .prompt = true};
     tap->hook = *hook;
     tap->snaplen = settings->snaplen;
-    tap->mark = settings->exclusions == NULL ? 0 : settings->exclusions->mark;
+    tap->mark = settings->exclusions->mark;
+    tap->mark_mask = settings->exclusions->mark_mask;
     enum status status = make_room(tap, nflog_tap_range(settings->request, settings->snaplen), error);
     if (status == STATUS_OK)
         status = compile(tap, settings, error);
@@ -250,15 +250,14 @@ static uint32_t ip_length(const uint8_t *data, uint32_t size)
     return 0;
 }
 
-/* The filter runs where no packet has a mark any more. */
-static bool is_excluded(const struct nflog_tap *tap, const struct attribute *attribute)
+/* No mark is a mark of zero. */
+static bool is_own_stream(const struct nflog_tap *tap, const struct attribute *attribute)
 {
-    uint32_t mark;
+    uint32_t mark = 0;
 
-    if (tap->mark == 0 || attribute->data == NULL || attribute->size != sizeof mark)
-        return false;
-    memcpy(&mark, attribute->data, sizeof mark);
-    return ntohl(mark) == tap->mark;
+    if (attribute->data != NULL && attribute->size == sizeof mark)
+        memcpy(&mark, attribute->data, sizeof mark);
+    return tap->mark_mask != 0 && (ntohl(mark) & tap->mark_mask) == tap->mark;
 }
 
 /* false: no packet of ours, or one that the filter leaves out. */
@@ -268,7 +267,7 @@ static bool read_packet(struct nflog_tap *tap, const struct attribute attributes
     const struct attribute *payload = &attributes[NFULA_PAYLOAD];
     enum packet_direction direction = read_direction(&attributes[NFULA_PREFIX]);
 
-    if (direction == PACKET_UNTOLD || payload->data == NULL || is_excluded(tap, &attributes[NFULA_MARK]))
+    if (direction == PACKET_UNTOLD || payload->data == NULL || is_own_stream(tap, &attributes[NFULA_MARK]))
         return false;
     uint32_t length = ip_length(payload->data, payload->size);
     if (length < payload->size)

@@ -139,6 +139,7 @@ static bool claim_one(struct pool *pool, struct capture_plan *plan)
         .broker = settings->broker,
         .worker = settings->worker,
         .boot_id = settings->boot_id,
+        .api_ports = settings->config->api_ports,
         .ring_mb = (uint32_t)settings->config->ring_mb,
         .reserve_bytes = (uint64_t)settings->config->disk_reserve_mb * 1000000,
         .notify_fd = pool->notify_fd,
