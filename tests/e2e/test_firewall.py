@@ -1,6 +1,7 @@
 """DVFILTER: what the host's packet filter gets (PRE), and what it lets through (POST)."""
 import itertools
-import subprocess
+import signal
+import time
 
 import pytest
 
@@ -308,7 +309,7 @@ def test_a_killed_process_leaves_no_table(make_daemon, router, victims):
     before = our_tables()
     assert len(before) == 1
     pids = {**{role: daemon.pid(role) for role in ("parent", "worker")}, "broker": broker_of(daemon.pid("worker"))}
-    daemon.expect_log(r"killed by signal 9", r"broker has ended", r"ended with status")
+    daemon.expect_log(r"killed by signal 9", r"broker has ended", r"ended with status", r"its table stays in the packet filter for now")
     for role in victims:
         sandbox.kill(pids[role])
     if victims == ["parent"]:
@@ -395,7 +396,6 @@ def test_snaplen(client, router, firewall, size):
 
 
 def test_timestamps_are_of_the_packets_time(client, router, firewall):
-    import time
     session = firewall(router.left, "POST")
     began = time.time_ns()
     for flow in flows(router).values():
@@ -405,7 +405,8 @@ def test_timestamps_are_of_the_packets_time(client, router, firewall):
     assert began - 1000 <= times[0] and times[-1] <= ended + 50_000_000
 
 
-def test_the_interface_goes(client, firewall, wire):
+def test_the_interface_goes(shared_daemon, client, firewall, wire):
+    shared_daemon.expect_log(r"interface near\d+ was removed during the capture")
     sandbox.ip(f"addr add 10.99.0.1/24 dev {wire.near}")
     session = firewall(wire.near)
     wire.remove()
@@ -427,18 +428,25 @@ def test_without_the_capability(make_daemon, router):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PRE", "POST"])
-def test_a_flood_is_counted_exactly(client, router, firewall, kind):
-    """What does not fit into the socket's memory is lost, but not out of the books."""
+@pytest.mark.parametrize("late", [False, True])
+def test_a_flood_is_counted_exactly(shared_daemon, client, router, firewall, kind, late):
+    """What does not fit into the socket's memory is lost, but not out of the books. A worker that is held up for a
+    while loses for certain."""
     session = firewall(router.left, kind, "INPUT")
     flow = Flow(router, router.left_host, router.here, 4)
-    count = 200_000
+    count, worker = 60_000, shared_daemon.pid("worker")
     with router.listen(router.here, 4, flow.port), router.socket(router.left_host, 4) as sender:
         sender.connect(("10.1.0.1", flow.port))
-        for number in range(count):
-            sender.send(b"%016d" % number)
-    done = client.terminate(session)
-    runtime = done["runtime"]
+        if late:
+            sandbox.kill(worker, signal.SIGSTOP)
+        try:
+            for number in range(count):
+                sender.send(b"%016d" % number)
+        finally:
+            sandbox.kill(worker, signal.SIGCONT)
+    runtime = client.terminate(session)["runtime"]
     assert runtime["packets_captured"] + runtime["packets_dropped"] == count, runtime
+    assert runtime["packets_captured"] > 1000 and (runtime["packets_dropped"] > 0 or not late)
     numbers = [int(data[28:44]) for data in Pcap(client.download(session).content).data()]
     assert len(numbers) == runtime["packets_captured"]
     assert numbers == sorted(set(numbers))
