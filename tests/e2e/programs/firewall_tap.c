@@ -85,8 +85,9 @@ static int capture(struct test *test)
 {
     struct nflog_hook hook = {.unhook = unhook, .context = test};
     struct point point = {0};
+    struct filter_exclusions exclusions = {0};
     struct tap_settings settings = {
-        .point = &point, .request = &test->request, .snaplen = test->spec.snaplen};
+        .point = &point, .request = &test->request, .exclusions = &exclusions, .snaplen = test->spec.snaplen};
     struct tap_statistics statistics;
     struct tap *tap;
     struct error error;
