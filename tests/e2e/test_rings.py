@@ -327,7 +327,7 @@ def test_files_as_a_power_cut_may_leave_them(make_daemon, wire, tmp_path, harm):
     elif harm == "oldest gone":
         files[min(files)].unlink()
     else:
-        (directory / "run-1.000000.pcap").write_bytes(b"")
+        (directory / "run-1.7.pcap").write_bytes(b"")
         (directory / "run-2.000001.pcap").write_bytes(b"other")
         (directory / "run-1.x.pcap").write_bytes(b"other")
     daemon.start()
