@@ -320,8 +320,6 @@ static enum status list_files(struct ring *ring, struct error *error)
     if (!listed)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     qsort(ring->files, ring->count, sizeof *ring->files, by_number);
-    if (ring->count > 0)
-        ring->number = newest(ring)->number;
     return STATUS_OK;
 }
 
@@ -419,8 +417,8 @@ static int64_t count_overwritten(struct ring *ring, const struct ring_known *kno
         number = ledger_number, before = ledger_before;
     for (size_t i = 0; i < ring->count && ring->files[i].number < number; i++)
         there += ring->files[i].packets;
-    if (number > ring->number)
-        ring->number = number;
+    /* Where the newest is lost its number is given again, with a new claim in the name. */
+    ring->number = ring->count == 0 ? number : newest(ring)->number;
     return before > there ? before - there : 0;
 }
 

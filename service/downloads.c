@@ -1,6 +1,7 @@
 /* Downloads: one capture file, or the files of a ring as one. */
 #include "service/operations.h"
 
+#include "core/clock.h"
 #include "service/validate.h"
 
 #include <ctype.h>
@@ -10,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-/* A ring may turn faster than its files are opened: then what it has is asked for again. */
-enum { TRIES = 3 };
+/* A ring may turn faster than its worker reports: then what it has is asked for again, until the row is news.
+ */
+enum { TRIES = 200, PAUSE_MS = 10 };
 
 /* The files of a ring, as the row knew them. */
 struct listing {
@@ -76,10 +79,10 @@ static void file_name(const struct session *session, int32_t number, char *out, 
     snprintf(out, size, "%s%s%s%s", name, run, file, has_sections(session) ? ".pcapng" : ".pcap");
 }
 
-/* Adds what is known of a file to the pieces. Only the first keeps the header that every file of pcap has. A
- * file that is gone is left out; *gone says that. */
-static bool piece_add(const struct context *context, const struct session *session, const char *name,
-                      int64_t known, struct capture_file *file, bool *gone)
+/* Puts what is known of a file before the pieces that are there. A file that is gone is left out; *gone says
+ * that. */
+static bool piece_add(const struct context *context, const char *name, int64_t known,
+                      struct capture_file *file, bool *gone)
 {
     char path[DATA_PATH_SIZE];
     struct stat status;
@@ -92,12 +95,23 @@ static bool piece_add(const struct context *context, const struct session *sessi
         close(fd);
         return false;
     }
-    int64_t skip = file->count > 0 && !has_sections(session) ? PCAP_FILE_HEADER_SIZE : 0;
+    memmove(file->pieces + 1, file->pieces, file->count++ * sizeof *file->pieces);
     /* The row knows the edge of the last whole packet; the file may be ahead of it. */
-    int64_t size = (known < status.st_size ? known : status.st_size) - skip;
-    file->pieces[file->count++] = (struct file_piece){fd, skip, size < 0 ? 0 : size};
-    file->size += file->pieces[file->count - 1].size;
+    file->pieces[0] = (struct file_piece){fd, 0, known < status.st_size ? known : status.st_size};
     return true;
+}
+
+/* All pieces are there: only the first keeps the header that every file of pcap has. */
+static void pieces_join(const struct session *session, struct capture_file *file)
+{
+    for (size_t i = 0; i < file->count; i++) {
+        struct file_piece *piece = &file->pieces[i];
+        if (i > 0 && !has_sections(session)) {
+            piece->skip = PCAP_FILE_HEADER_SIZE;
+            piece->size = piece->size > piece->skip ? piece->size - piece->skip : 0;
+        }
+        file->size += piece->size;
+    }
 }
 
 static enum status unreadable(const struct session *session, struct errors *errors)
@@ -134,11 +148,11 @@ static enum status file_open(const struct context *context, const struct session
 
     if (!pieces_make(1, file))
         return out_of_memory(errors);
-    if (!piece_add(context, session, session->run.file, session->run.counters.file_size, file, &gone) ||
-        gone) {
+    if (!piece_add(context, session->run.file, session->run.counters.file_size, file, &gone) || gone) {
         op_close_capture_file(file);
         return unreadable(session, errors);
     }
+    pieces_join(session, file);
     file_name(session, 0, file->name, sizeof file->name);
     return STATUS_OK;
 }
@@ -157,25 +171,27 @@ static enum status no_such_number(const struct session *session, const struct li
     return STATUS_NOT_FOUND;
 }
 
-/* Opens the chosen file, or all; file->count stays 0 where they are gone by now. */
+/* Opens the chosen file, or all; file->count stays 0 where they are gone by now. From the newest on, as files
+ * go from the oldest on: so there is no gap between those that are there. */
 static enum status listing_open(const struct context *context, const struct session *session,
                                 const struct listing *listing, int32_t number, struct capture_file *file,
                                 struct errors *errors)
 {
-    bool listed = false, gone;
+    bool listed = false, gone = false;
 
     if (!pieces_make(listing->count + 1, file))
         return out_of_memory(errors);
-    for (size_t i = 0; i < listing->count; i++) {
-        const struct run_file *one = &listing->files[i];
+    for (size_t left = listing->count; left > 0 && !gone; left--) {
+        const struct run_file *one = &listing->files[left - 1];
         if (number != 0 && one->number != number)
             continue;
         listed = true;
-        if (!piece_add(context, session, one->file, one->file_size, file, &gone)) {
+        if (!piece_add(context, one->file, one->file_size, file, &gone)) {
             op_close_capture_file(file);
             return unreadable(session, errors);
         }
     }
+    pieces_join(session, file);
     file_name(session, number, file->name, sizeof file->name);
     if (listed || number == 0)
         return STATUS_OK;
@@ -189,7 +205,7 @@ static enum status ring_open(const struct context *context, struct session *sess
     struct listing *listing = malloc(sizeof *listing);
     enum status status = listing == NULL ? out_of_memory(errors) : STATUS_OK;
 
-    for (int i = 0; i < TRIES && status == STATUS_OK; i++) {
+    for (int tries = 0; status == STATUS_OK; tries++) {
         listing->count = 0;
         status = op_list_files(context, session, listing_add, listing, errors);
         if (status == STATUS_OK)
@@ -197,10 +213,11 @@ static enum status ring_open(const struct context *context, struct session *sess
         if (status != STATUS_OK || file->count > 0)
             break;
         op_close_capture_file(file);
-        if (i + 1 == TRIES) {
+        if (tries == TRIES || session_state_has_ended(session->run.state)) {
             errno = ENOENT;
             status = unreadable(session, errors);
         }
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * NS_PER_MS}, NULL);
     }
     free(listing);
     return status;

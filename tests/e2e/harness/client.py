@@ -146,11 +146,12 @@ class Client:
             return self.json("DELETE", "/sessions")
         return self.json("POST", "/sessions?action=delete")
 
-    def download(self, session, run=None, **headers):
+    def download(self, session, run=None, file=None, **headers):
         """The response of a download."""
         name = "CapturedFile" if self.prefix == POLICY else "capturefile"
+        choice = {key: value for key, value in (("run", run), ("file", file)) if value is not None}
         response = self.call("GET", f"{self.prefix}/session/{identity(session)}/{name}",
-                             params={} if run is None else {"run": run},
+                             params=choice,
                              headers={"Accept": "application/octet-stream", "Accept-Encoding": "identity", **headers})
         if response.status_code >= 400:
             raise Refused(response, check_answer("GET", response))
