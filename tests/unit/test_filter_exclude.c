@@ -276,6 +276,7 @@ static void many_addresses(void **state)
     (void)state;
     filter_free(&program);
     without.mark = 1;
+    without.mark_mask = UINT32_MAX;
     for (without.api_count = 0; without.api_count < FILTER_API_MAX; without.api_count++) {
         without.api[without.api_count] = endpoint("10.0.0.0", 8080);
         without.api[without.api_count].address[3] = (uint8_t)without.api_count;
