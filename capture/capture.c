@@ -13,6 +13,7 @@
 
 enum {
     FLUSH_MS = 250, /* a growing file is this fresh */
+    STREAM_FLUSH_MS = 20,
     LOOK_MS = 1000, /* how often the interface is looked at, traffic or not */
     COUNT_MS = 20,  /* what the disk gets before the counters ask it again */
     NAP_MOST_MS = 16,
@@ -206,6 +207,7 @@ static void drain(struct capture *capture)
 
     capture->frozen_ms = clock_now_ms();
     tap_freeze(capture->tap);
+    writer_hurry(capture->writer);
     for (;;) {
         int got = read_packets(capture, &more);
         tap_read_statistics(capture->tap, &statistics);
@@ -265,7 +267,7 @@ static void check_limits(struct capture *capture)
 
 static void flush(struct capture *capture, int64_t now_ns)
 {
-    capture->flush_ns = now_ns + FLUSH_MS * NS_PER_MS;
+    capture->flush_ns = now_ns + (capture_is_stream(capture) ? STREAM_FLUSH_MS : FLUSH_MS) * NS_PER_MS;
     /* What is younger than a block's retirement may still be in the ring. */
     writer_flush(capture->writer, clock_now_ms() - TAP_RETIRE_MS);
     capture->handed_over = capture->packets;
@@ -284,7 +286,8 @@ static void tick(struct capture *capture)
         look_at_interface(capture);
     capture_count(capture);
     /* The writer is still at it: on an interface that fell silent nothing else would bring the rest. */
-    bool behind = capture->totals.packets + capture->totals.overwritten + capture->totals.lost_packets <
+    bool behind = capture->totals.packets + capture->totals.overwritten + capture->totals.unsent +
+                      capture->totals.lost_packets <
                   capture->handed_over;
     capture->count_ns = behind ? now_ns + COUNT_MS * NS_PER_MS : 0;
     check_writer(capture);

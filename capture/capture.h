@@ -17,8 +17,9 @@ struct capture;
 struct capture_plan {
     struct session session; /* the run as claimed */
     struct lease lease;
-    const struct data_dir *directory; /* outlives the capture, as the next three do */
+    const struct data_dir *directory; /* outlives the capture, as all that is pointed to does */
     struct broker *broker;
+    const char *worker;    /* UUID */
     const char *boot_id;   /* see place.h */
     const char *api_ports; /* the setting */
     uint32_t ring_mb;

@@ -160,7 +160,10 @@ static bool sink_make(const struct file_format *format, struct sink *sink)
     if (file == NULL)
         return false;
     file->format = format;
-    file->ops = (struct sink_ops){format->packet_size, format->encode, write_batch, NULL, close_file};
+    file->ops = (struct sink_ops){.packet_size = format->packet_size,
+                                  .encode = format->encode,
+                                  .write = write_batch,
+                                  .close = close_file};
     sink->state = file;
     sink->ops = &file->ops;
     sink->trailer_size = format->trailer_size;

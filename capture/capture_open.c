@@ -205,6 +205,8 @@ static void open_tap(struct capture *capture)
         .point = &capture->point,
         .request = request,
         .exclusions = &capture->exclusions,
+        .session = capture->plan.session.id,
+        .worker = capture->plan.worker,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };
@@ -213,8 +215,10 @@ static void open_tap(struct capture *capture)
 
     if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
-    if (own_traffic_find(&capture->plan.session, capture->plan.lease.key, capture->plan.api_ports,
-                         capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
+    const struct own_traffic_settings own = {.api_address = capture->plan.session.api_address,
+                                             .api_ports = capture->plan.api_ports,
+                                             .run_key = capture->plan.lease.key};
+    if (own_traffic_find(request, &own, capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
         capture_end_with_error(capture, STOP_INTERNAL, &error);
         return;
     }
@@ -317,7 +321,7 @@ static void continue_sink(struct capture *capture, const struct file_header *hea
     capture->size = sink->file_size;
 }
 
-static void open_sink(struct capture *capture)
+static void open_file(struct capture *capture)
 {
     struct file_header *header = malloc(sizeof *header);
     struct error error;
@@ -335,14 +339,24 @@ static void open_sink(struct capture *capture)
     free(header);
 }
 
+static void open_sink(struct capture *capture)
+{
+    if (capture_is_stream(capture))
+        capture_open_stream(capture);
+    else
+        open_file(capture);
+}
+
 static void open_writer(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
+    uint64_t reserve =
+        capture_is_stream(capture) ? 0 : data_dir_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
     capture->totals.flushed_ms = clock_now_ms();
-    if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
-                    &capture->totals, &capture->writer, &error) != STATUS_OK) {
+    if (writer_open(capture->sink, directory, reserve, &capture->totals, &capture->writer, &error) !=
+        STATUS_OK) {
         capture_hold_back(capture, &error);
         return;
     }
@@ -353,10 +367,11 @@ static void open_writer(struct capture *capture)
 static void check_space(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
-    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes);
+    uint64_t reserve = data_dir_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
-    if (writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
+    if (!capture_is_stream(capture) &&
+        writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
         capture_end_with_error(capture, STOP_DISK_LOW, &error);
 }
 
@@ -390,7 +405,8 @@ static void start_clock(struct capture *capture)
     /* Never longer than asked for, even if the clock was set back since the start. */
     int64_t left_ms = deadline_ms(capture) - now_ms < most_ms ? deadline_ms(capture) - now_ms : most_ms;
     capture->deadline_ns = clock_monotonic_ns() + left_ms * NS_PER_MS;
-    capture->size_limit = file_limit(capture) - (int64_t)capture->sink.trailer_size;
+    capture->size_limit =
+        capture_is_stream(capture) ? INT64_MAX : file_limit(capture) - (int64_t)capture->sink.trailer_size;
 }
 
 void capture_open(struct capture *capture)
@@ -403,7 +419,9 @@ void capture_open(struct capture *capture)
     capture->skipped_before = capture->run.counters.packets_skipped;
     capture->dropped_before = capture->run.counters.packets_dropped;
     capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
-    if (capture->plan.lease.resumed)
+    if (capture->plan.lease.resumed && capture_is_stream(capture))
+        capture_take_stream_over(capture);
+    else if (capture->plan.lease.resumed)
         take_over(capture);
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !capture_has_ended(capture); i++)
         STEPS[i](capture);

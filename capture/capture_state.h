@@ -71,6 +71,13 @@ void capture_hold_back(struct capture *capture, const struct error *error);
 /* Ended, or suspended for another worker. */
 bool capture_has_ended(const struct capture *capture);
 
+/* What it captures is streamed: there is no file. */
+bool capture_is_stream(const struct capture *capture);
+
+/* capture_stream.c: opens the way to the collector, and takes an earlier worker's stream over. */
+void capture_open_stream(struct capture *capture);
+void capture_take_stream_over(struct capture *capture);
+
 /* Adds a sentence to errormsg. */
 void capture_note(struct capture *capture, const char *text);
 

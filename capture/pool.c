@@ -160,6 +160,7 @@ static bool claim_one(struct pool *pool, struct capture_plan *plan)
     *plan = (struct capture_plan){
         .directory = settings->directory,
         .broker = settings->broker,
+        .worker = settings->worker,
         .boot_id = settings->boot_id,
         .api_ports = settings->config->api_ports,
         .ring_mb = (uint32_t)settings->config->ring_mb,

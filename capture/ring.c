@@ -251,8 +251,11 @@ enum status ring_open(const struct ring_settings *settings, struct ring **out, s
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     ring->settings = *settings;
     ring->ledger_fd = -1;
-    ring->ops = (struct sink_ops){settings->format->packet_size, settings->format->encode, ring_write,
-                                  ring_rotate, ring_close};
+    ring->ops = (struct sink_ops){.packet_size = settings->format->packet_size,
+                                  .encode = settings->format->encode,
+                                  .write = ring_write,
+                                  .rotate = ring_rotate,
+                                  .close = ring_close};
     pthread_mutex_init(&ring->mutex, NULL);
     ring->room = settings->most + 1;
     ring->files = calloc(ring->room, sizeof *ring->files);

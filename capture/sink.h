@@ -56,6 +56,11 @@ struct sink_ops {
     enum status (*rotate)(struct sink *sink, const struct sink_summary *summary, struct error *error);
     /* Makes everything durable and closes. summary may be NULL where nothing is known. */
     enum status (*close)(struct sink *sink, const struct sink_summary *summary, struct error *error);
+    /* The capture ends, so writes shall wait for nothing any more. From any thread. NULL: they never do. */
+    void (*hurry)(struct sink *sink);
+    /* Called now and then while there is nothing to write, as late answers may come. Returns whether to call
+     * again before the next write. NULL: nobody answers. */
+    bool (*look)(struct sink *sink);
 };
 
 struct sink {
@@ -68,7 +73,9 @@ struct sink {
     size_t header_size, trailer_size;     /* what the beginning and the end of a file take */
     int64_t overwritten;                  /* packets in files of a ring that are gone */
     int64_t overwritten_bytes;            /* and their bytes */
+    bool is_stream;                       /* it keeps no file; the next line is what counts */
     int64_t streamed, unsent, fragmented; /* packets: see struct counters */
+    int64_t streamed_bytes;               /* the packets' own */
     char note[160];                       /* what the session's errormsg should say of it; empty: nothing */
 };
 

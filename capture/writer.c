@@ -2,14 +2,16 @@
 
 #include "host/data_dir.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A batch must hold the largest packet; four of them give a stalled disk 4 MiB of patience before the ring.
  */
-enum { BATCH_COUNT = 4, BATCH_SIZE = WRITER_BATCH_SIZE };
+enum { BATCH_COUNT = 4, BATCH_SIZE = WRITER_BATCH_SIZE, LOOK_MS = 200 };
 
 struct writer {
     struct sink sink;
@@ -21,6 +23,7 @@ struct writer {
     struct batch batches[BATCH_COUNT]; /* used in turn */
     unsigned filled, written;          /* counts of batches handed over and done with, under the mutex */
     bool closing;
+    bool looking; /* the sink is to be asked what it hears; the writer thread's own */
     struct writer_totals totals;
 };
 
@@ -36,6 +39,10 @@ static void totals_note(struct writer *writer)
 
     writer->totals.size = sink->size;
     writer->totals.overwritten = sink->overwritten;
+    if (sink->is_stream) { /* a late answer takes packets back */
+        writer->totals.packets = sink->streamed;
+        writer->totals.packet_bytes = sink->streamed_bytes;
+    }
     writer->totals.streamed = sink->streamed;
     writer->totals.unsent = sink->unsent;
     writer->totals.fragmented = sink->fragmented;
@@ -91,14 +98,41 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     pthread_mutex_unlock(&writer->mutex);
 }
 
+/* Under the mutex: lets the sink look while there is nothing to write. */
+static void sink_look(struct writer *writer)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    if (pthread_cond_timedwait(&writer->changed, &writer->mutex, &until) != ETIMEDOUT)
+        return;
+    pthread_mutex_unlock(&writer->mutex);
+    writer->looking = writer->sink.ops->look(&writer->sink);
+    pthread_mutex_lock(&writer->mutex);
+    totals_note(writer);
+}
+
+/* Under the mutex. */
+static void wait_for_batch(struct writer *writer)
+{
+    while (writer->filled == writer->written && !writer->closing) {
+        if (writer->looking)
+            sink_look(writer);
+        else
+            pthread_cond_wait(&writer->changed, &writer->mutex);
+    }
+}
+
 static void *writer_run(void *argument)
 {
     struct writer *writer = argument;
 
     for (;;) {
         pthread_mutex_lock(&writer->mutex);
-        while (writer->filled == writer->written && !writer->closing)
-            pthread_cond_wait(&writer->changed, &writer->mutex);
+        wait_for_batch(writer);
         bool done = writer->filled == writer->written;
         bool failed = writer->totals.failed;
         struct batch *batch = &writer->batches[writer->written % BATCH_COUNT];
@@ -106,6 +140,7 @@ static void *writer_run(void *argument)
         if (done)
             return NULL;
         batch_write(writer, batch, failed);
+        writer->looking = writer->sink.ops->look != NULL;
     }
 }
 
@@ -123,6 +158,7 @@ enum status writer_open(struct sink sink, const char *path, uint64_t reserve_byt
 {
     struct writer *writer = calloc(1, sizeof *writer);
     bool allocated = writer != NULL;
+    pthread_condattr_t monotonic;
 
     if (writer == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
@@ -131,7 +167,10 @@ enum status writer_open(struct sink sink, const char *path, uint64_t reserve_byt
     writer->totals = *start;
     snprintf(writer->path, sizeof writer->path, "%s", path);
     pthread_mutex_init(&writer->mutex, NULL);
-    pthread_cond_init(&writer->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     for (int i = 0; i < BATCH_COUNT; i++) {
         writer->batches[i].data = malloc(BATCH_SIZE);
         writer->batches[i].size = BATCH_SIZE;
@@ -205,6 +244,12 @@ void writer_flush(struct writer *writer, int64_t now_ms)
     pthread_mutex_unlock(&writer->mutex);
 }
 
+void writer_hurry(struct writer *writer)
+{
+    if (writer->sink.ops->hurry != NULL)
+        writer->sink.ops->hurry(&writer->sink);
+}
+
 void writer_read_totals(struct writer *writer, struct writer_totals *totals)
 {
     pthread_mutex_lock(&writer->mutex);
@@ -231,15 +276,6 @@ void writer_close(struct writer *writer, const struct sink_summary *summary, str
         totals->error = error;
     }
     writer_free(writer);
-}
-
-uint64_t writer_reserve(const char *path, uint64_t setting_bytes)
-{
-    uint64_t free_bytes, total_bytes;
-
-    if (!data_dir_space(path, &free_bytes, &total_bytes))
-        return 0;
-    return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
 }
 
 enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,

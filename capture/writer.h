@@ -52,13 +52,13 @@ void writer_flush(struct writer *writer, int64_t now_ms);
 /* Whether something was appended and not handed over yet. */
 bool writer_has_pending(const struct writer *writer);
 
+/* The capture ends: what is written from now on waits no longer than it must. */
+void writer_hurry(struct writer *writer);
+
 void writer_read_totals(struct writer *writer, struct writer_totals *totals);
 
 /* Writes the rest, makes it durable, ends the thread and frees the writer. summary: what the tap did. */
 void writer_close(struct writer *writer, const struct sink_summary *summary, struct writer_totals *totals);
-
-/* The reserve that applies on a file system: the setting, but at most an eighth of its size. */
-uint64_t writer_reserve(const char *path, uint64_t setting_bytes);
 
 /* ERROR_STORE_FULL if fewer than reserve_bytes would stay free after wanted_bytes more. */
 MUST_USE enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,

@@ -277,6 +277,15 @@ bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_byte
     return true;
 }
 
+uint64_t data_dir_reserve(const char *path, uint64_t setting_bytes)
+{
+    uint64_t free_bytes, total_bytes;
+
+    if (!data_dir_space(path, &free_bytes, &total_bytes))
+        return 0;
+    return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
+}
+
 enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id,
                                     struct error *error)
 {

@@ -63,6 +63,10 @@ MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out
 /* Bytes free for us on the file system, and its size; false if that cannot be told. */
 bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
 
+/* The bytes to keep free on the file system: the setting, but at most an eighth of its size; 0 if that cannot
+ * be told. */
+uint64_t data_dir_reserve(const char *path, uint64_t setting_bytes);
+
 /* Removes every file of a session. Missing ones are fine. */
 MUST_USE enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id,
                                              struct error *error);

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/session.h"
+#include "service/forecast.h"
 #include "service/operations.h"
 
 /* Decodes a PacketCaptureRequest of length bytes. Fields in error are left absent. */
@@ -32,6 +33,9 @@ void codec_files_close(struct file_list *files);
 
 /* All encoders return a string that the caller frees, NULL if memory is out. */
 char *codec_encode_session(const struct session *session, const struct session_view *view);
+
+/* The answer to a dry run. */
+char *codec_encode_forecast(const struct forecast *forecast, const struct session_view *view);
 
 /* ApiError: the first error as the error, each as a related_error. http_status is the status line's text, for
  * example "BAD_REQUEST". */

@@ -228,6 +228,12 @@ static enum status chosen_open(const struct context *context, struct session *se
 {
     static const struct listing NONE = {0};
 
+    if (session->request.capmode == CAPMODE_STREAM) {
+        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id",
+                   "session %s has no capture file: its capmode is STREAM, the packets went to %.64s",
+                   session->id, session->request.streamaddress);
+        return STATUS_NOT_FOUND;
+    }
     if (session->run.file[0] == '\0') {
         errors_add(errors, ERROR_NO_SUCH_FILE, "session-id", "run %d of session %s has no capture file%s",
                    session->run.number, session->id, session->run.state == STATE_CREATED ? " yet" : "");

@@ -1,4 +1,5 @@
 #include "service/codec.h"
+#include "service/encode_parts.h"
 #include "service/fields.h"
 #include "service/json_add.h"
 
@@ -65,8 +66,8 @@ static void field_encode(struct json_object *object, const struct field *field,
     }
 }
 
-static struct json_object *request_encode(const struct packet_capture_request *request,
-                                          const struct session_view *view)
+struct json_object *request_encode(const struct packet_capture_request *request,
+                                   const struct session_view *view)
 {
     struct json_object *object = json_object_new_object();
 
@@ -79,7 +80,7 @@ static struct json_object *request_encode(const struct packet_capture_request *r
     return object;
 }
 
-static struct json_object *limits_encode(const struct limits *limits)
+struct json_object *limits_encode(const struct limits *limits)
 {
     struct json_object *object = json_object_new_object();
 
@@ -107,6 +108,11 @@ static struct json_object *runtime_encode(const struct session *session)
     json_add_integer(object, "bytes_captured", run->counters.bytes_captured);
     if (session->request.capfilecount > 0)
         json_add_integer(object, "packets_overwritten", run->counters.packets_overwritten);
+    if (session->request.capmode == CAPMODE_STREAM) {
+        json_add_integer(object, "packets_streamed", run->counters.packets_streamed);
+        json_add_integer(object, "packets_unsent", run->counters.packets_unsent);
+        json_add_integer(object, "packets_fragmented", run->counters.packets_fragmented);
+    }
     return object;
 }
 

@@ -12,7 +12,7 @@
     }
 
 const struct route routes[] = {
-    {"POST", MANAGER "/session", NULL, OPERATION_CREATE_SESSION, 200, {NULL}},
+    {"POST", MANAGER "/session", NULL, OPERATION_CREATE_SESSION, 200, {"dry_run"}},
     {"GET", MANAGER "/session/{id}", NULL, OPERATION_GET_SESSION, 200, {NULL}},
     {"POST", MANAGER "/session/{id}", "restart", OPERATION_RESTART_SESSION, 200, {NULL}},
     {"POST", MANAGER "/session/{id}", "terminate", OPERATION_TERMINATE_SESSION, 200, {NULL}},
@@ -22,7 +22,7 @@ const struct route routes[] = {
     {"POST", MANAGER "/sessions", "delete", OPERATION_DELETE_SESSIONS, 200, {NULL}},
     {"GET", MANAGER "/points", NULL, OPERATION_LIST_POINTS, 200, {"cappoint", "netns"}},
 
-    {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201, {NULL}},
+    {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201, {"dry_run"}},
     {"GET", POLICY "/session/{id}", NULL, OPERATION_GET_SESSION, 200, {NULL}},
     {"POST", POLICY "/session/{id}", "restart", OPERATION_RESTART_SESSION, 200, {NULL}},
     {"POST", POLICY "/session/{id}", "terminate", OPERATION_TERMINATE_SESSION, 200, {NULL}},

@@ -41,7 +41,8 @@ static void report_files(struct run_report *report, int32_t first, int32_t last,
         files[report->file_count++] = file_of(number, number == last ? newest_size : 1000 + number);
 }
 
-static void assert_listed(struct fixture *fixture, const char *id, int32_t run, const struct run_report *report)
+static void assert_listed(struct fixture *fixture, const char *id, int32_t run,
+                          const struct run_report *report)
 {
     static struct seen seen;
     struct error error;
@@ -65,7 +66,8 @@ static void files_come_grow_and_go(void **state)
     static const struct {
         int32_t first, last;
         int64_t newest;
-    } RINGS[] = {{1, 1, 24}, {1, 1, 500}, {1, 3, 70}, {2, 3, 900}, {3, 4, 24}, {700, 702, 24}, {700, 701, 33}};
+    } RINGS[] = {{1, 1, 24}, {1, 1, 500},    {1, 3, 70},    {2, 3, 900},
+                 {3, 4, 24}, {700, 702, 24}, {700, 701, 33}};
     struct fixture *fixture = *state;
     struct session session;
     struct run_report report = session_reach(fixture, STATE_STARTED, &session), none = {0};

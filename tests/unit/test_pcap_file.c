@@ -1234,15 +1234,15 @@ static void writer_keeps_the_reserve(void **state)
 
 static void reserve_is_an_eighth_at_most(void **state)
 {
-    uint64_t most = writer_reserve(directory, UINT64_MAX);
+    uint64_t most = data_dir_reserve(directory, UINT64_MAX);
 
     (void)state;
     assert_true(most > 0);
     assert_true(most < UINT64_MAX / 8);
-    assert_true(writer_reserve(directory, most) == most);
-    assert_true(writer_reserve(directory, most - 1) == most - 1);
-    assert_true(writer_reserve(directory, 0) == 0);
-    assert_true(writer_reserve("/no/such/place", 5) == 0);
+    assert_true(data_dir_reserve(directory, most) == most);
+    assert_true(data_dir_reserve(directory, most - 1) == most - 1);
+    assert_true(data_dir_reserve(directory, 0) == 0);
+    assert_true(data_dir_reserve("/no/such/place", 5) == 0);
 }
 
 static void space_is_checked(void **state)

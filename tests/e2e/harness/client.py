@@ -46,8 +46,11 @@ def check_session(session):
     assert ("stop_reason" in session) == ended
     assert session["id"] == session["sessionid"]
     assert session["filesize"] == min(session["filesize_bytes"], 2**31 - 1)
+    stream = session["request"].get("capmode") == "STREAM"
+    for counter in ("packets_streamed", "packets_unsent", "packets_fragmented"):
+        assert (counter in session["runtime"]) == stream
     if session["sessionstatus"] in ("STARTED", "FINISHED"):
-        assert "started" in session["runtime"] and "filelocation" in session
+        assert "started" in session["runtime"] and ("filelocation" in session) != stream
 
 
 def check_answer(method, response):
@@ -61,6 +64,9 @@ def check_answer(method, response):
     if response.status_code >= 400:
         check_shape("ApiError", body)
         assert body["error_code"] == body["related_errors"][0]["error_code"]
+    elif "namespaces" in body:
+        check_shape("CapturePointList", body)
+        assert body["result_count"] == len(body["results"])
     elif "results" in body:
         check_shape("PacketCaptureSessionList", body)
         for session in body["results"]:
@@ -131,6 +137,9 @@ class Client:
 
     def list(self, **parameters):
         return self.json("GET", "/sessions", params=parameters)
+
+    def points(self, **parameters):
+        return self.json("GET", "/points", params=parameters)
 
     def delete_all(self):
         if self.prefix == POLICY:

@@ -179,10 +179,11 @@ def tshark_count(path):
 class Tcpdump:
     """tcpdump writing a file while the service captures: the reference for filters."""
 
-    def __init__(self, interface, path, *words):
+    def __init__(self, interface, path, *words, inside=()):
+        """inside: words that run a command in another network namespace."""
         self.path = path
         self.process = subprocess.Popen(
-            ["tcpdump", "-n", "-Z", "root", "-i", interface, "-B", "16384", "--immediate-mode", "-U", "-w", str(path),
+            [*inside, "tcpdump", "-n", "-Z", "root", "-i", interface, "-B", "16384", "--immediate-mode", "-U", "-w", str(path),
              *words],
             stderr=subprocess.PIPE, text=True)
 

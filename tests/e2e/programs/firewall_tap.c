@@ -47,11 +47,12 @@ static bool write_packet(void *context, const struct packet *packet)
     return true;
 }
 
-static void unhook(void *context)
+static void unhook(void *context, const char *session)
 {
     struct test *test = context;
 
     firewall_close(test->firewall);
+    (void)session;
 }
 
 static void set_word(struct test *test, const char *word)
@@ -82,10 +83,11 @@ static void run(struct test *test, struct tap *tap)
 
 static int capture(struct test *test)
 {
-    struct nflog_hook hook = {unhook, test};
+    struct nflog_hook hook = {.unhook = unhook, .context = test};
     struct point point = {0};
+    struct filter_exclusions exclusions = {0};
     struct tap_settings settings = {
-        .point = &point, .request = &test->request, .snaplen = test->spec.snaplen};
+        .point = &point, .request = &test->request, .exclusions = &exclusions, .snaplen = test->spec.snaplen};
     struct tap_statistics statistics;
     struct tap *tap;
     struct error error;
@@ -93,7 +95,7 @@ static int capture(struct test *test)
 
     test->spec.snaplen = nflog_tap_range(&test->request, settings.snaplen);
     if (firewall_open(&test->spec, &test->firewall, &fd, &error) != STATUS_OK ||
-        nflog_tap_open(fd, &hook, &settings, &tap, &error) != STATUS_OK) {
+        nflog_tap_open_on(fd, &hook, &settings, &tap, &error) != STATUS_OK) {
         fprintf(stderr, "%d %s\n", (int)error.code, error.message);
         return 1;
     }
