@@ -5,6 +5,7 @@
 #include "capture/capture_file.h"
 #include "capture/writer.h"
 #include "core/session.h"
+#include "host/data_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -907,8 +908,8 @@ static enum status memory_close(struct sink *sink, const struct sink_summary *su
     return memory.close_code == 0 ? STATUS_OK : error_set(error, memory.close_code, NULL, "close failed");
 }
 
-static const struct sink_ops MEMORY_OPS = {memory_packet_size, memory_encode, memory_write, NULL,
-                                           memory_close};
+static const struct sink_ops MEMORY_OPS = {
+    .packet_size = memory_packet_size, .encode = memory_encode, .write = memory_write, .close = memory_close};
 
 static int memory_open(void **state)
 {
