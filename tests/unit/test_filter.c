@@ -223,7 +223,7 @@ static void dvfilter_has_no_mac_header(void **state)
 static void dvfilter_never_asks_the_metadata(void **state)
 {
     struct packet_capture_request *wanted = request("PORT=80", NULL);
-    const struct filter_exclusions exclusions = {.mark = 7};
+    const struct filter_exclusions exclusions = {.mark = 7, .mark_mask = UINT32_MAX};
     pcap_t *pcap = pcap_open_dead(DLT_RAW, SNAPLEN_MAX);
     const struct filter_place place = {.pcap = pcap, .firewall = true};
     struct bytes bytes = {.length = 0};

@@ -255,12 +255,13 @@ static struct bpf_program for_kernel(const struct filter_exclusions *without)
 
 static void mark_comes_first(void **state)
 {
-    const struct filter_exclusions without = {.mark = 0x70637064};
+    const struct filter_exclusions without = {.mark = 0x70630000, .mark_mask = 0xffff0000};
     struct bpf_program program = for_kernel(&without);
 
     (void)state;
     assert_int_equal(program.bf_insns[0].k, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_MARK));
-    assert_int_equal(program.bf_insns[1].k, without.mark);
+    assert_int_equal(program.bf_insns[1].k, without.mark_mask);
+    assert_int_equal(program.bf_insns[2].k, without.mark);
     filter_free(&program);
     assert_kernel_takes(NULL, NULL, DLT_EN10MB, &without);
 }
@@ -275,6 +276,7 @@ static void many_addresses(void **state)
     (void)state;
     filter_free(&program);
     without.mark = 1;
+    without.mark_mask = UINT32_MAX;
     for (without.api_count = 0; without.api_count < FILTER_API_MAX; without.api_count++) {
         without.api[without.api_count] = endpoint("10.0.0.0", 8080);
         without.api[without.api_count].address[3] = (uint8_t)without.api_count;
