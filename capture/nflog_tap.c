@@ -103,8 +103,10 @@ enum status nflog_tap_open_on(int fd, const struct nflog_hook *hook, const struc
     tap->tap = (struct tap){.ops = &NFLOG_TAP_OPS, .fd = fd, .linktype = DLT_RAW, .prompt = true};
     tap->hook = *hook;
     tap->snaplen = settings->snaplen;
-    tap->mark = settings->exclusions->mark;
-    tap->mark_mask = settings->exclusions->mark_mask;
+    if (settings->exclusions != NULL) {
+        tap->mark = settings->exclusions->mark;
+        tap->mark_mask = settings->exclusions->mark_mask;
+    }
     enum status status = make_room(tap, nflog_tap_range(settings->request, settings->snaplen), error);
     if (status == STATUS_OK)
         status = compile(tap, settings, error);

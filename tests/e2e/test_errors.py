@@ -7,8 +7,9 @@ from harness.client import Client, Refused, check_answer
 
 
 # Stable numbers (core/error.h).
-MALFORMED, UNKNOWN_FIELD, MISSING, WRONG_TYPE, OUT_OF_RANGE, BAD_VALUE, NOT_BUILT = range(36001, 36008)
+MALFORMED, UNKNOWN_FIELD, MISSING, WRONG_TYPE, OUT_OF_RANGE, BAD_VALUE = range(36001, 36007)
 BAD_EXPRESSION, WRONG_POINT, UNKNOWN_INTERFACE, UNKNOWN_PARAMETER, BAD_PARAMETER = range(36008, 36013)
+NO_SUCH_NETNS, CONFLICT = 36014, 36015
 NO_SUCH_SESSION, NO_SUCH_NODE, NO_SUCH_FILE, NO_SUCH_PATH = range(36100, 36104)
 SESSION_RUNNING = 36200
 
@@ -17,6 +18,10 @@ DELETED = object()
 
 def options(*pairs):
     return {"options": {"values": [{"name": name, "value": value} for name, value in pairs]}}
+
+
+def stream(address="192.0.2.1", **more):
+    return {"capmode": "STREAM", "streamaddress": address, **more}
 
 
 def expression(text):
@@ -49,6 +54,7 @@ WRONG_FIELDS = [
     ({"direction": "IN"}, "direction", "INPUT", BAD_VALUE),
     ({"capmode": "FILE"}, "capmode", "STANDALONE", BAD_VALUE),
     ({"capformat": "TEXT"}, "capformat", "PCAP", BAD_VALUE),
+    ({"filtertype": "BOTH"}, "filtertype", "PRE, POST", BAD_VALUE),
     # integers
     ({"capduration": -1}, "capduration", "-1", OUT_OF_RANGE),
     ({"capamount": -5}, "capamount", "-5", OUT_OF_RANGE),
@@ -58,6 +64,14 @@ WRONG_FIELDS = [
     ({"capamount": -(2**63)}, "capamount", "2147483647", OUT_OF_RANGE),
     ({"capsnaplen": 23}, "capsnaplen", "24", OUT_OF_RANGE),
     ({"capsnaplen": 1}, "capsnaplen", "24", OUT_OF_RANGE),
+    ({"caprate": -1}, "caprate", "2147483647", OUT_OF_RANGE),
+    ({"capcore": -1}, "capcore", "2147483647", OUT_OF_RANGE),
+    ({"capcore": 1023}, "capcore", "CPUs to capture on", OUT_OF_RANGE),
+    ({"capcore": 1024}, "capcore", "CPUs to capture on", OUT_OF_RANGE),
+    ({"capcore": 2**31 - 1}, "capcore", "CPUs to capture on", OUT_OF_RANGE),
+    ({"capfilecount": 1001, "capfilesize": 1}, "capfilecount", "an integer from 0 to 1000", OUT_OF_RANGE),
+    (stream(streamport=65536), "streamport", "an integer from 0 to 65535", OUT_OF_RANGE),
+    (stream(streamport=-1), "streamport", "an integer from 0 to 65535", OUT_OF_RANGE),
     # types
     ({"capduration": "10"}, "capduration", "a string", WRONG_TYPE),
     ({"capduration": 1.5}, "capduration", "fraction", WRONG_TYPE),
@@ -73,6 +87,11 @@ WRONG_FIELDS = [
     ({"options": {"values": ["IP"]}}, "options", "a string", WRONG_TYPE),
     ({"options": {"values": [{"name": "VLAN", "value": 5}]}}, "options", "an integer", WRONG_TYPE),
     ({"options": {"values": [{"name": 5, "value": "5"}]}}, "options", "an integer", WRONG_TYPE),
+    ({"captureself": 1}, "captureself", "an integer; it takes true or false", WRONG_TYPE),
+    ({"captureself": 0}, "captureself", "true or false", WRONG_TYPE),
+    ({"captureself": "true"}, "captureself", "a string; it takes true or false", WRONG_TYPE),
+    (stream(["192.0.2.1"]), "streamaddress", "an array", WRONG_TYPE),
+    (stream(streamport="4754"), "streamport", "a string", WRONG_TYPE),
     ({"tags": {}}, "tags", "an object", WRONG_TYPE),
     ({"tags": ["x"]}, "tags", "a string", WRONG_TYPE),
     ({"tags": [{"scope": 1, "tag": "x"}]}, "tags", "an integer", WRONG_TYPE),
@@ -93,21 +112,24 @@ WRONG_FIELDS = [
     ({"tags": [{"scope": "a", "tag": "b", "c": "d"}]}, "tags", "c", UNKNOWN_FIELD),
     ({"options": {"values": [{"name": "VLAN"}]}}, "options", "name and value", MISSING),
     ({"options": {"values": [{}]}}, "options", "name and value", MISSING),
-    # not built yet
-    ({"filtertype": "PRE"}, "filtertype", "not built", NOT_BUILT),
-    ({"caprate": 5}, "caprate", "not built", NOT_BUILT),
-    ({"capcore": 0}, "capcore", "not built", NOT_BUILT),
-    ({"capcore": 1}, "capcore", "not built", NOT_BUILT),
-    ({"capfilecount": 2}, "capfilecount", "not built", NOT_BUILT),
-    ({"streamaddress": "10.0.0.1"}, "streamaddress", "not built", NOT_BUILT),
-    ({"streamport": 4754}, "streamport", "not built", NOT_BUILT),
-    ({"capmode": "STREAM"}, "capmode", "not built", NOT_BUILT),
-    ({"capformat": "PCAPNG"}, "capformat", "not built", NOT_BUILT),
-    *(({"cappoint": point}, "cappoint", f"{point} is not built", NOT_BUILT)
-      for point in ("FCPORT", "VDRPORT", "DVFILTER", "LOGICALPORT", "SEGMENTPORT")),
-    (options(("VNI", "5000")), "options", "VNI is not built", NOT_BUILT),
-    (options(("INNER", "true")), "options", "INNER is not built", NOT_BUILT),
-    ({"capvalue": "blue/eth0"}, "capvalue", "not built", NOT_BUILT),
+    # fields that do not go together
+    ({"filtertype": "PRE"}, "filtertype", "DVFILTER", CONFLICT),
+    ({"filtertype": "POST", "cappoint": "VIF"}, "filtertype", "DVFILTER", CONFLICT),
+    ({"streamaddress": "192.0.2.1"}, "streamaddress", "STREAM", CONFLICT),
+    ({"streamport": 4754}, "streamport", "STREAM", CONFLICT),
+    ({"streamaddress": "192.0.2.1", "capmode": "STANDALONE"}, "streamaddress", "STREAM", CONFLICT),
+    (stream(capformat="PCAP"), "capformat", "writes no file", CONFLICT),
+    (stream(capformat="PCAPNG"), "capformat", "writes no file", CONFLICT),
+    (stream(capfilesize=1), "capfilesize", "writes no file", CONFLICT),
+    (stream(capfilecount=1), "capfilecount", "writes no file", CONFLICT),
+    ({"capmode": "STREAM"}, "streamaddress", "streamaddress is required", MISSING),
+    ({"capfilecount": 2}, "capfilesize", "the size of each file", MISSING),
+    # collectors
+    *((stream(address), "streamaddress", "of one host", BAD_VALUE)
+      for address in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "fe80::1", "::ffff:192.0.2.1",
+                      "localhost", "collector.example", "192.0.2.1:4754", "[2001:db8::1]", "192.0.2.1/32")),
+    # namespaces
+    ({"capvalue": "no-such-netns/eth0"}, "capvalue", "no-such-netns", NO_SUCH_NETNS),
     # the node
     ({"node": "no-such-node"}, "node", "no-such-node", NO_SUCH_NODE),
     ({"node": "00000000-0000-0000-0000-000000000000"}, "node", "no node", NO_SUCH_NODE),
@@ -117,7 +139,8 @@ WRONG_FIELDS = [
     ({"capvalue": "lo", "cappoint": "VNIC"}, "cappoint", "VMKNIC", WRONG_POINT),
     ({"capvalue": "lo", "cappoint": "PNIC"}, "cappoint", "VMKNIC", WRONG_POINT),
     ({"cappoint": "VMKNIC"}, "cappoint", "VNIC, VIF", WRONG_POINT),
-    ({"cappoint": "VMNIC"}, "cappoint", "VNIC, VIF", WRONG_POINT),
+    *(({"cappoint": point}, "cappoint", "VNIC, VIF", WRONG_POINT)
+      for point in ("VMNIC", "PNIC", "FCPORT", "VDRPORT", "LOGICALPORT", "SEGMENTPORT")),
     ({"capvalue": "02:99:99:99:99:99"}, "capvalue", "closest", UNKNOWN_INTERFACE),
     # option values
     (options(("VLAN", "0")), "options", "VLAN has the value 0; it takes a VLAN id from 1 to 4094", BAD_VALUE),
@@ -147,6 +170,12 @@ WRONG_FIELDS = [
     (options(("SRCIP6", "2001:db8::/129")), "options", "SRCIP6", BAD_VALUE),
     (options(("DSTIP6", "2001:db8:::1")), "options", "DSTIP6", BAD_VALUE),
     (options(("IPPROTO6", "0x100")), "options", "IPPROTO6", BAD_VALUE),
+    (options(("VNI", "16777216")), "options", "VNI", BAD_VALUE),
+    (options(("VNI", "-1")), "options", "VNI", BAD_VALUE),
+    (options(("VNI", "blue")), "options", "VNI", BAD_VALUE),
+    (options(("INNER", "yes")), "options", "INNER", BAD_VALUE),
+    (options(("INNER", "True")), "options", "INNER", BAD_VALUE),
+    (options(("INNER", "")), "options", "INNER", BAD_VALUE),
     (options(("SRC_IP", "10.0.0.1")), "options", "nearest is SRCIP", BAD_VALUE),
     (options(("vlan", "5")), "options", "VLAN", BAD_VALUE),
     # expressions
@@ -198,13 +227,15 @@ def test_a_mac_of_two_interfaces_is_refused(client, make_wire):
 
 def test_all_wrong_fields_come_back_together(client, shared_wire):
     change = {"cappoint": "X", "capsource": DELETED, "direction": "BOTH", "capduration": -1, "capamount": "1",
-              "capsnaplen": 5, "caprate": 9, "durration": 1, "capexpression": "host a.b", "node": "elsewhere",
+              "capsnaplen": 5, "caprate": -9, "durration": 1, "filtertype": 1, "streamport": 70000, "capcore": 4000,
+              "capfilecount": 5000, "captureself": "no", "capexpression": "host a.b", "node": "elsewhere",
               **options(("VLAN", "x"), ("PORT", "70000"), ("NOPE", "1"))}
     refusal = refused(client, shared_wire, change)
     blamed = [field for field, _ in refusal.fields()]
     assert refusal.status == 400
     assert sorted(set(blamed)) == sorted({"cappoint", "capsource", "direction", "capduration", "capamount", "capsnaplen",
-                                          "caprate", "durration", "capexpression", "node", "options"})
+                                          "caprate", "durration", "capexpression", "node", "options", "filtertype",
+                                          "streamport", "capcore", "capfilecount", "captureself"})
     assert blamed.count("options") == 3
     assert len(blamed) == len(set(zip(blamed, refusal.messages())))
 

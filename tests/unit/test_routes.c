@@ -33,6 +33,7 @@ static const struct {
     {"GET", MANAGER "/session/" ID "/capturefile", NULL, OPERATION_GET_CAPTURE_FILE, 200},
     {"GET", MANAGER "/sessions", NULL, OPERATION_LIST_SESSIONS, 200},
     {"POST", MANAGER "/sessions", "delete", OPERATION_DELETE_SESSIONS, 200},
+    {"GET", MANAGER "/points", NULL, OPERATION_LIST_POINTS, 200},
 
     {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201},
     {"GET", POLICY "/session/" ID, NULL, OPERATION_GET_SESSION, 200},
@@ -295,6 +296,8 @@ static void parameters_of_routes(void **state)
         for (size_t j = 0; j < COUNT(LISTS); j++)
             assert_int_equal(route_takes(&routes[i], LISTS[j]), operation == OPERATION_LIST_SESSIONS);
         assert_int_equal(route_takes(&routes[i], "run"), operation == OPERATION_GET_CAPTURE_FILE);
+        assert_int_equal(route_takes(&routes[i], "cappoint"), operation == OPERATION_LIST_POINTS);
+        assert_int_equal(route_takes(&routes[i], "netns"), operation == OPERATION_LIST_POINTS);
         assert_int_equal(route_takes(&routes[i], "action"), routes[i].action != NULL);
         assert_false(route_takes(&routes[i], ""));
         assert_false(route_takes(&routes[i], "Page_size"));
