@@ -450,3 +450,17 @@ def test_a_flood_is_counted_exactly(shared_daemon, client, router, firewall, kin
     numbers = [int(data[28:44]) for data in Pcap(client.download(session).content).data()]
     assert len(numbers) == runtime["packets_captured"]
     assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.slow
+def test_many_at_once(client, router, firewall):
+    """Each has a table and a log group of its own, and sees everything."""
+    keys = [ALL[number % len(ALL)] for number in range(48)]
+    sessions = [firewall(router.left, *key, capexpression="udp") for key in keys]
+    made = flows(router)
+    for name, flow in made.items():
+        flow.count = 100
+        assert len(flow.run()) == flow.count, name
+    for key, session in zip(keys, sessions):
+        assert ports(packets(client, session)) == expected(LEFT[key[1]], made), key
+    assert our_tables() == []
