@@ -23,6 +23,7 @@ struct broker {
     pthread_mutex_t mutex; /* one call at a time */
     int socket;
     uint64_t serial;
+    bool deaf;                        /* a front end's that got no answer once: it need not wait again */
     pid_t pid;                        /* of our child; 0: another's */
     const struct data_dir *directory; /* where it was published; NULL: it was not */
     char worker[UUID_SIZE];
@@ -51,7 +52,7 @@ static int ms_until(int64_t deadline_ms)
 }
 
 /* An answer to a call that was given up may still come: it is passed over. */
-static enum status answer_wait(const struct broker *broker, uint64_t serial, int64_t deadline_ms,
+static enum status answer_wait(struct broker *broker, uint64_t serial, int64_t deadline_ms,
                                struct broker_answer *answer, int *fd, struct error *error)
 {
     struct pollfd ready = {.fd = broker->socket, .events = POLLIN};
@@ -64,8 +65,10 @@ static enum status answer_wait(const struct broker *broker, uint64_t serial, int
             return STATUS_OK;
         if (got > 0 && *fd >= 0)
             close(*fd);
-        if (got == 0 && poll(&ready, 1, ms_until(deadline_ms)) == 0)
-            return error_set(error, ERROR_HOST, NULL, "the broker of the worker does not answer");
+        if (got != 0 || poll(&ready, 1, ms_until(deadline_ms)) != 0)
+            continue;
+        broker->deaf = broker->pid == 0;
+        return error_set(error, ERROR_HOST, NULL, "the broker of the worker does not answer");
     }
 }
 
@@ -74,6 +77,8 @@ static enum status call_locked(struct broker *broker, struct broker_request *req
                                struct error *error)
 {
     request->serial = ++broker->serial;
+    if (broker->deaf)
+        return error_set(error, ERROR_HOST, NULL, "the broker of the worker does not answer");
     if (!message_send(broker->socket, request, sizeof *request, send_fd))
         return error_set(error, ERROR_HOST, NULL, "the broker of the worker cannot be asked: %s",
                          strerror(errno));

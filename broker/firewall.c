@@ -29,6 +29,10 @@ struct firewall {
  * as received before the rules, and as sent behind them. On a loopback interface a packet is sent and
  * received: it is taken as received, whatever the direction, and nowhere else.
  *
+ * Not the ingress hook of devices, which comes earlier still: it also gets what is for other hosts, tagged,
+ * bridged or broken, none of which the rules of POST ever see, and it knows no `any`. So the rules of netdev
+ * tables, and flows that a flowtable takes past all rules, are outside of both.
+ *
  * In postrouting a packet has an incoming interface if it is forwarded, and none if this host made it, but
  * for the kernel's own messages of neighbour and multicast listener discovery, which nobody forwards.
  */

@@ -13,6 +13,7 @@
 
 enum {
     FLUSH_MS = 250, /* a growing file is this fresh */
+    STREAM_FLUSH_MS = 20,
     LOOK_MS = 1000, /* how often the interface is looked at, traffic or not */
     COUNT_MS = 20,  /* what the disk gets before the counters ask it again */
     NAP_MOST_MS = 16,
@@ -71,13 +72,16 @@ static void summarize(const struct capture *capture, struct sink_summary *summar
 
     if (capture->tap != NULL)
         tap_read_statistics(capture->tap, &statistics);
+    /* What the tap took in behind a limit is no part of the capture. */
     *summary = (struct sink_summary){
         .started_ns = capture->opened_ns,
         .ended_ns = clock_now_ns(),
-        .matched = statistics.taken + statistics.dropped,
+        .matched = capture->packets - capture->packets_before + capture->skipped + statistics.dropped,
         .dropped = statistics.dropped,
         .skipped = capture->skipped,
-        .dropped_interface = (int64_t)(capture->interface_dropped - capture->interface_dropped_start),
+        .dropped_interface = capture->interface_dropped < capture->interface_dropped_start
+                                 ? 0
+                                 : (int64_t)(capture->interface_dropped - capture->interface_dropped_start),
     };
 }
 
@@ -144,6 +148,19 @@ bool capture_has_ended(const struct capture *capture)
 
 /* ---- running ---- */
 
+/* A file is full: in a ring, this packet begins the next. */
+static bool start_file(struct capture *capture, const struct packet *packet)
+{
+    struct sink_summary summary;
+
+    if (capture->ring == NULL)
+        return false;
+    summarize(capture, &summary);
+    writer_start_file(capture->writer, packet, &summary);
+    capture->size = (int64_t)capture->sink.header_size;
+    return true;
+}
+
 static bool take_packet(void *context, const struct packet *packet)
 {
     struct capture *capture = context;
@@ -158,11 +175,11 @@ static bool take_packet(void *context, const struct packet *packet)
         return true;
     }
     int64_t size = (int64_t)writer_packet_size(capture->writer, packet->captured);
-    if (capture->size + size > capture->size_limit) {
+    if (capture->size + size > capture->size_limit && !start_file(capture, packet)) {
         capture->limit_reached = STOP_FILE_SIZE;
         return false;
     }
-    writer_append(capture->writer, packet, (size_t)size);
+    size = (int64_t)writer_append(capture->writer, packet, (size_t)size);
     capture->size += size;
     capture->read_bytes += size;
     if (++capture->packets == limit)
@@ -190,6 +207,7 @@ static void drain(struct capture *capture)
 
     capture->frozen_ms = clock_now_ms();
     tap_freeze(capture->tap);
+    writer_hurry(capture->writer);
     for (;;) {
         int got = read_packets(capture, &more);
         tap_read_statistics(capture->tap, &statistics);
@@ -249,7 +267,7 @@ static void check_limits(struct capture *capture)
 
 static void flush(struct capture *capture, int64_t now_ns)
 {
-    capture->flush_ns = now_ns + FLUSH_MS * NS_PER_MS;
+    capture->flush_ns = now_ns + (capture_is_stream(capture) ? STREAM_FLUSH_MS : FLUSH_MS) * NS_PER_MS;
     /* What is younger than a block's retirement may still be in the ring. */
     writer_flush(capture->writer, clock_now_ms() - TAP_RETIRE_MS);
     capture->handed_over = capture->packets;
@@ -268,7 +286,9 @@ static void tick(struct capture *capture)
         look_at_interface(capture);
     capture_count(capture);
     /* The writer is still at it: on an interface that fell silent nothing else would bring the rest. */
-    bool behind = capture->totals.packets + capture->totals.lost_packets < capture->handed_over;
+    bool behind = capture->totals.packets + capture->totals.overwritten + capture->totals.unsent +
+                      capture->totals.lost_packets <
+                  capture->handed_over;
     capture->count_ns = behind ? now_ns + COUNT_MS * NS_PER_MS : 0;
     check_writer(capture);
     report_publish(capture, CAPTURE_RUNNING);
@@ -352,10 +372,7 @@ static void close_writer(struct capture *capture)
 static void close_tap(struct capture *capture)
 {
     struct tap_statistics statistics;
-    struct error error;
 
-    if (point_watch_look(capture->watch, &capture->interface_dropped, &error) != STATUS_OK)
-        log_debug("%s", error.message); /* the end has been told already, or this came behind it */
     capture_count(capture);
     tap_read_statistics(capture->tap, &statistics);
     /* Without a disk to write to, what the kernel had taken in is lost as well. */
@@ -369,6 +386,12 @@ static void close_all(struct capture *capture)
 {
     struct error error;
 
+    /* The statistics in the file are the session's: nothing is counted any more. */
+    if (capture->tap != NULL) {
+        tap_freeze(capture->tap);
+        if (point_watch_look(capture->watch, &capture->interface_dropped, &error) != STATUS_OK)
+            log_debug("%s", error.message); /* the end has been told already, or this came behind it */
+    }
     if (capture->writer != NULL)
         close_writer(capture);
     else if (capture->sink_open && capture->sink.ops->close(&capture->sink, NULL, &error) != STATUS_OK)
@@ -437,11 +460,27 @@ void capture_read_report(struct capture *capture, struct capture_report *report)
     pthread_mutex_unlock(&capture->mutex);
 }
 
+struct run_file *capture_read_files(struct capture *capture, size_t *count, struct counters *counters)
+{
+    pthread_mutex_lock(&capture->mutex);
+    struct ring *ring = capture->ring;
+    pthread_mutex_unlock(&capture->mutex);
+    if (ring == NULL)
+        return NULL;
+    struct run_file *files = malloc(ring_room(ring) * sizeof *files);
+    if (files != NULL)
+        *count = ring_read(ring, files, counters);
+    return files;
+}
+
 void capture_free(struct capture *capture)
 {
     pthread_join(capture->thread, NULL);
     close(capture->order_fd);
     pthread_mutex_destroy(&capture->mutex);
     rate_free(&capture->rate);
+    if (capture->ring != NULL)
+        ring_free(capture->ring);
+    free(capture->plan.files);
     free(capture);
 }

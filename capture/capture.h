@@ -17,13 +17,16 @@ struct capture;
 struct capture_plan {
     struct session session; /* the run as claimed */
     struct lease lease;
-    const struct data_dir *directory; /* outlives the capture, as the next three do */
+    const struct data_dir *directory; /* outlives the capture, as all that is pointed to does */
     struct broker *broker;
+    const char *worker;    /* UUID */
     const char *boot_id;   /* see place.h */
     const char *api_ports; /* the setting */
     uint32_t ring_mb;
     uint64_t reserve_bytes; /* kept free on the disk, before the eighth rule */
     int notify_fd;          /* an eventfd of the owner's */
+    struct run_file *files; /* of a ring that is resumed, as the store knows it; freed by the capture */
+    size_t file_count;
 };
 
 enum capture_phase { CAPTURE_OPENING, CAPTURE_RUNNING, CAPTURE_ENDED };
@@ -43,7 +46,7 @@ struct capture_report {
     int64_t reported_ms; /* up to when the counters speak */
 };
 
-/* Starts the thread. plan is copied. */
+/* Starts the thread. plan is copied; its files stay the caller's where this fails. */
 MUST_USE enum status capture_start(const struct capture_plan *plan, struct capture **capture,
                                    struct error *error);
 
@@ -51,6 +54,10 @@ MUST_USE enum status capture_start(const struct capture_plan *plan, struct captu
 void capture_give_order(struct capture *capture, enum capture_order order);
 
 void capture_read_report(struct capture *capture, struct capture_report *report);
+
+/* The files of a ring, oldest first, and what the counters say of them at that moment: the caller frees. NULL
+ * if there is no ring, or nothing is known of it yet. */
+struct run_file *capture_read_files(struct capture *capture, size_t *count, struct counters *counters);
 
 /* Waits for the thread (call it when the phase is CAPTURE_ENDED) and frees everything. */
 void capture_free(struct capture *capture);

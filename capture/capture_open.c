@@ -1,13 +1,14 @@
 #include "capture/capture_state.h"
 
 #include "capture/own_traffic.h"
-#include "capture/pcap_file.h"
 #include "capture/place.h"
+#include "capture/ring.h"
 #include "core/clock.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Wall-clock time at which the duration is over. */
@@ -47,27 +48,98 @@ static void not_taken_over(struct capture *capture, const struct error *error)
         capture_end_with_error(capture, STOP_WORKER_LOST, error);
 }
 
-/* Takes over what an earlier worker left: its file, its counters and the rest of the limits. */
+static const struct file_format *format_of(const struct capture *capture)
+{
+    return capture->plan.session.request.capformat == CAPFORMAT_PCAPNG ? &pcapng_format : &pcap_format;
+}
+
+static bool wants_ring(const struct capture *capture)
+{
+    return capture->plan.session.request.capfilecount > 0;
+}
+
+static int64_t file_limit(const struct capture *capture)
+{
+    return capture->plan.session.limits.file_size_mb * 1000000;
+}
+
+static enum status ring_make(const struct capture *capture, struct ring **ring, struct error *error)
+{
+    struct ring_settings settings = {
+        .directory = capture->plan.directory,
+        .session_id = capture->plan.session.id,
+        .run = capture->run.number,
+        .claim = capture->plan.lease.claim,
+        .most = (size_t)capture->plan.session.request.capfilecount,
+        .format = format_of(capture),
+    };
+
+    return ring_open(&settings, ring, error);
+}
+
+/* From now on reports tell of the ring. */
+static void ring_publish(struct capture *capture, struct ring *ring)
+{
+    pthread_mutex_lock(&capture->mutex);
+    capture->ring = ring;
+    pthread_mutex_unlock(&capture->mutex);
+}
+
+static enum status reopen_ring(struct capture *capture, struct file_tally *tally, struct error *error)
+{
+    struct ring_known known = {capture->plan.files, capture->plan.file_count,
+                               capture->run.counters.packets_overwritten};
+    struct ring *ring;
+
+    if (ring_make(capture, &ring, error) != STATUS_OK)
+        return error->status;
+    if (ring_reopen(ring, &known, &capture->sink, tally, error) != STATUS_OK) {
+        ring_free(ring);
+        return error->status;
+    }
+    ring_publish(capture, ring);
+    return STATUS_OK;
+}
+
+static enum status reopen_sink(struct capture *capture, struct file_tally *tally, struct error *error)
+{
+    char path[DATA_PATH_SIZE];
+
+    if (wants_ring(capture))
+        return reopen_ring(capture, tally, error);
+    data_dir_path(capture->plan.directory, capture->run.file, path);
+    return capture_file_reopen(path, format_of(capture), &capture->sink, tally, error);
+}
+
+/* Where the sink stands, for the counters and the limits. */
+static void note_sink_state(struct capture *capture, const struct file_tally *tally)
+{
+    const struct sink *sink = &capture->sink;
+
+    capture->totals.packets = tally->packets;
+    capture->totals.packet_bytes = tally->packet_bytes;
+    capture->totals.overwritten = sink->overwritten;
+    capture->totals.size = sink->size;
+    capture->packets = capture->packets_before = tally->packets + sink->overwritten;
+    capture->size = sink->file_size;
+}
+
+/* Takes over what an earlier worker left: its files, its counters and the rest of the limits. */
 static void take_over(struct capture *capture)
 {
     const struct limits *limits = &capture->plan.session.limits;
-    char path[DATA_PATH_SIZE];
-    struct pcap_tally tally;
+    struct file_tally tally;
     struct error error;
 
-    data_dir_path(capture->plan.directory, capture->run.file, path);
-    if (pcap_file_reopen(path, &capture->sink, &tally, &error) != STATUS_OK) {
+    if (reopen_sink(capture, &tally, &error) != STATUS_OK) {
         not_taken_over(capture, &error);
         return;
     }
     capture->sink_open = true;
-    capture->totals = (struct writer_totals){
-        .packets = tally.packets, .packet_bytes = tally.packet_bytes, .size = tally.size};
-    capture->totals.flushed_ms = capture->plan.lease.reported_ms;
-    capture->packets = tally.packets;
-    capture->size = tally.size;
+    capture->totals = (struct writer_totals){.flushed_ms = capture->plan.lease.reported_ms};
+    note_sink_state(capture, &tally);
     capture_count(capture);
-    if (limits->packets != 0 && tally.packets >= limits->packets) {
+    if (limits->packets != 0 && capture->packets >= limits->packets) {
         capture_end(capture, STATE_FINISHED, STOP_PACKET_COUNT);
         return;
     }
@@ -133,6 +205,8 @@ static void open_tap(struct capture *capture)
         .point = &capture->point,
         .request = request,
         .exclusions = &capture->exclusions,
+        .session = capture->plan.session.id,
+        .worker = capture->plan.worker,
         .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
         .ring_mb = capture->plan.ring_mb,
     };
@@ -141,8 +215,10 @@ static void open_tap(struct capture *capture)
 
     if (point_watch_look(capture->watch, &capture->interface_dropped_start, &error) == STATUS_OK)
         capture->interface_dropped = capture->interface_dropped_start;
-    if (own_traffic_find(&capture->plan.session, capture->plan.lease.key, capture->plan.api_ports,
-                         capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
+    const struct own_traffic_settings own = {.api_address = capture->plan.session.api_address,
+                                             .api_ports = capture->plan.api_ports,
+                                             .run_key = capture->plan.lease.key};
+    if (own_traffic_find(request, &own, capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
         capture_end_with_error(capture, STOP_INTERNAL, &error);
         return;
     }
@@ -150,41 +226,138 @@ static void open_tap(struct capture *capture)
         capture_end_with_error(capture, reason, &error);
 }
 
-static void open_file(struct capture *capture)
+static void make_header(const struct capture *capture, struct file_header *header)
 {
-    char name[sizeof capture->run.file], path[DATA_PATH_SIZE];
-    struct error error;
+    const struct session *session = &capture->plan.session;
+    const struct packet_capture_request *request = &session->request;
+    char description[1200], interface[POINT_VALUE_SIZE], filter[FILE_TEXT_MAX];
+    struct file_subject subject = {
+        .linktype = capture->tap->linktype,
+        .snaplen = (uint32_t)session->limits.snaplen,
+        .interface = point_value(&capture->point, interface),
+        .description = description,
+        .filter = filter,
+    };
 
-    if (capture->sink_open) {
-        if (pcap_file_linktype(&capture->sink) != capture->tap->linktype) {
-            error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now",
-                      capture->point.name);
-            capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
-        }
-        return;
+    filter_describe(request, capture->tap->linktype, &capture->exclusions, filter, sizeof filter);
+    snprintf(description, sizeof description, "%s of session %s",
+             names_of(&cappoint_names, (int)request->cappoint),
+             request->name[0] == '\0' ? session->id : request->name);
+    format_of(capture)->make_header(&subject, header);
+}
+
+static enum status create_file(struct capture *capture, const struct file_header *header, struct error *error)
+{
+    struct capture_name name = {
+        .session_id = capture->plan.session.id,
+        .run = capture->run.number,
+        .claim = capture->plan.lease.claim,
+        .suffix = format_of(capture)->suffix,
+    };
+    char file[sizeof capture->run.file], path[DATA_PATH_SIZE];
+
+    data_dir_capture_name(&name, file, sizeof file);
+    data_dir_path(capture->plan.directory, file, path);
+    enum status status = capture_file_create(path, format_of(capture), header, &capture->sink, error);
+    if (status == STATUS_OK)
+        memcpy(capture->run.file, file, sizeof file);
+    return status;
+}
+
+static enum status create_ring(struct capture *capture, const struct file_header *header, struct error *error)
+{
+    struct ring *ring;
+
+    if (ring_make(capture, &ring, error) != STATUS_OK)
+        return error->status;
+    if (ring_create(ring, header, &capture->sink, error) != STATUS_OK) {
+        ring_free(ring);
+        return error->status;
     }
-    data_dir_capture_name(capture->plan.session.id, capture->run.number, capture->plan.lease.claim, name,
-                          sizeof name);
-    data_dir_path(capture->plan.directory, name, path);
-    if (pcap_file_create(path, capture->tap->linktype, (uint32_t)capture->plan.session.limits.snaplen,
-                         &capture->sink, &error) != STATUS_OK) {
+    ring_publish(capture, ring);
+    return STATUS_OK;
+}
+
+static void create_sink(struct capture *capture, const struct file_header *header)
+{
+    const struct file_tally nothing = {0};
+    struct error error;
+    enum status status =
+        wants_ring(capture) ? create_ring(capture, header, &error) : create_file(capture, header, &error);
+
+    if (status != STATUS_OK && error.code == ERROR_SESSION_RUNNING)
+        capture_hold_back(capture, &error);
+    else if (status != STATUS_OK)
         capture_end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL,
                                &error);
+    if (status != STATUS_OK)
+        return;
+    capture->sink_open = true;
+    note_sink_state(capture, &nothing);
+}
+
+/* Goes on with what take_over() found. */
+static void continue_sink(struct capture *capture, const struct file_header *header)
+{
+    struct sink *sink = &capture->sink;
+    bool ring = capture->ring != NULL;
+    struct error error;
+    enum status status;
+
+    if ((ring ? ring_linktype(sink) : capture_file_linktype(sink)) != capture->tap->linktype) {
+        error_set(&error, ERROR_HOST, NULL, "interface %s has another link type now", capture->point.name);
+        capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
         return;
     }
-    capture->sink_open = true;
-    capture->totals.size = capture->size = capture->sink.size;
-    memcpy(capture->run.file, name, sizeof name);
+    if (!ring && !capture_file_has_room(sink, header, file_limit(capture))) {
+        capture_end(capture, STATE_FINISHED, STOP_FILE_SIZE);
+        return;
+    }
+    status = ring ? ring_continue(sink, header, file_limit(capture), &error)
+                  : capture_file_continue(sink, header, &error);
+    if (status != STATUS_OK)
+        capture_end_with_error(capture, error.code == ERROR_STORE_FULL ? STOP_DISK_LOW : STOP_INTERNAL,
+                               &error);
+    capture->totals.size = sink->size;
+    capture->size = sink->file_size;
+}
+
+static void open_file(struct capture *capture)
+{
+    struct file_header *header = malloc(sizeof *header);
+    struct error error;
+
+    if (header == NULL) {
+        error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
+        capture_hold_back(capture, &error);
+        return;
+    }
+    make_header(capture, header);
+    if (capture->sink_open)
+        continue_sink(capture, header);
+    else
+        create_sink(capture, header);
+    free(header);
+}
+
+static void open_sink(struct capture *capture)
+{
+    if (capture_is_stream(capture))
+        capture_open_stream(capture);
+    else
+        open_file(capture);
 }
 
 static void open_writer(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
+    uint64_t reserve =
+        capture_is_stream(capture) ? 0 : data_dir_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
     capture->totals.flushed_ms = clock_now_ms();
-    if (writer_open(capture->sink, directory, writer_reserve(directory, capture->plan.reserve_bytes),
-                    &capture->totals, &capture->writer, &error) != STATUS_OK) {
+    if (writer_open(capture->sink, directory, reserve, &capture->totals, &capture->writer, &error) !=
+        STATUS_OK) {
         capture_hold_back(capture, &error);
         return;
     }
@@ -195,10 +368,11 @@ static void open_writer(struct capture *capture)
 static void check_space(struct capture *capture)
 {
     const char *directory = capture->plan.directory->path;
-    uint64_t reserve = writer_reserve(directory, capture->plan.reserve_bytes);
+    uint64_t reserve = data_dir_reserve(directory, capture->plan.reserve_bytes);
     struct error error;
 
-    if (writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
+    if (!capture_is_stream(capture) &&
+        writer_check_space(directory, reserve, WRITER_BATCH_SIZE, &error) != STATUS_OK)
         capture_end_with_error(capture, STOP_DISK_LOW, &error);
 }
 
@@ -232,20 +406,23 @@ static void start_clock(struct capture *capture)
     /* Never longer than asked for, even if the clock was set back since the start. */
     int64_t left_ms = deadline_ms(capture) - now_ms < most_ms ? deadline_ms(capture) - now_ms : most_ms;
     capture->deadline_ns = clock_monotonic_ns() + left_ms * NS_PER_MS;
-    capture->size_limit = capture->plan.session.limits.file_size_mb * 1000000;
+    capture->size_limit =
+        capture_is_stream(capture) ? INT64_MAX : file_limit(capture) - (int64_t)capture->sink.trailer_size;
 }
 
 void capture_open(struct capture *capture)
 {
     static void (*const STEPS[])(struct capture *) = {check_space, find_point,  open_tap, note_gap,
-                                                      open_file,   open_writer, pin,      start_clock};
+                                                      open_sink,   open_writer, pin,      start_clock};
     const struct packet_capture_request *request = &capture->plan.session.request;
 
     capture->rate.limit = request->caprate > 0 ? request->caprate : 0;
     capture->skipped_before = capture->run.counters.packets_skipped;
     capture->dropped_before = capture->run.counters.packets_dropped;
     capture->interface_dropped_before = capture->run.counters.packets_dropped_interface;
-    if (capture->plan.lease.resumed)
+    if (capture->plan.lease.resumed && capture_is_stream(capture))
+        capture_take_stream_over(capture);
+    else if (capture->plan.lease.resumed)
         take_over(capture);
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && !capture_has_ended(capture); i++)
         STEPS[i](capture);

@@ -8,6 +8,7 @@
 #include "capture/capture.h"
 #include "capture/point_watch.h"
 #include "capture/rate.h"
+#include "capture/ring.h"
 #include "capture/tap.h"
 #include "capture/writer.h"
 
@@ -20,8 +21,9 @@ struct capture {
     int order_fd; /* an eventfd, readable once there is an order */
     atomic_int order;
 
-    pthread_mutex_t mutex; /* guards report */
+    pthread_mutex_t mutex; /* guards the next two */
     struct capture_report report;
+    struct ring *ring; /* once all is known of it; NULL: there is none */
 
     /* The rest belongs to the thread. */
     struct point point;
@@ -40,7 +42,8 @@ struct capture {
     int64_t skipped_before;                 /* and by earlier workers of this run */
     int64_t cutoff_ns;                      /* epoch: packets after it came after the deadline; 0: none yet */
     int64_t read_bytes;                     /* encoded in the read under way */
-    int64_t packets, size, size_limit;      /* as encoded: ahead of totals */
+    int64_t packets, size, size_limit;      /* as encoded: ahead of totals; size and limit are of a file */
+    int64_t packets_before;                 /* by earlier workers of this run */
     int64_t handed_over;                    /* packets, to the writer, by the last flush */
     enum stop_reason limit_reached;         /* no more packets are taken */
     int64_t deadline_ns, flush_ns, look_ns; /* monotonic */
@@ -67,6 +70,13 @@ void capture_hold_back(struct capture *capture, const struct error *error);
 
 /* Ended, or suspended for another worker. */
 bool capture_has_ended(const struct capture *capture);
+
+/* What it captures is streamed: there is no file. */
+bool capture_is_stream(const struct capture *capture);
+
+/* capture_stream.c: opens the way to the collector, and takes an earlier worker's stream over. */
+void capture_open_stream(struct capture *capture);
+void capture_take_stream_over(struct capture *capture);
 
 /* Adds a sentence to errormsg. */
 void capture_note(struct capture *capture, const char *text);

@@ -14,6 +14,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,7 @@ enum {
 struct nflog_tap {
     struct tap tap;
     struct nflog_hook hook;
+    bool frozen; /* and unhooked */
     struct bpf_program filter;
     uint32_t snaplen;
     uint32_t mark, mark_mask; /* of the service's own streams */
@@ -88,20 +90,23 @@ static enum status make_room(struct nflog_tap *tap, uint32_t range, struct error
 
 static const struct tap_ops NFLOG_TAP_OPS;
 
-enum status nflog_tap_open(int fd, const struct nflog_hook *hook, const struct tap_settings *settings,
-                           struct tap **out, struct error *error)
+enum status nflog_tap_open_on(int fd, const struct nflog_hook *hook, const struct tap_settings *settings,
+                              struct tap **out, struct error *error)
 {
     struct nflog_tap *tap = calloc(1, sizeof *tap);
 
     if (tap == NULL) {
+        hook->unhook(hook->context, hook->session);
         close(fd);
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     }
     tap->tap = (struct tap){.ops = &NFLOG_TAP_OPS, .fd = fd, .linktype = DLT_RAW, .prompt = true};
     tap->hook = *hook;
     tap->snaplen = settings->snaplen;
-    tap->mark = settings->exclusions->mark;
-    tap->mark_mask = settings->exclusions->mark_mask;
+    if (settings->exclusions != NULL) {
+        tap->mark = settings->exclusions->mark;
+        tap->mark_mask = settings->exclusions->mark_mask;
+    }
     enum status status = make_room(tap, nflog_tap_range(settings->request, settings->snaplen), error);
     if (status == STATUS_OK)
         status = compile(tap, settings, error);
@@ -112,10 +117,61 @@ enum status nflog_tap_open(int fd, const struct nflog_hook *hook, const struct t
     return status;
 }
 
+static void unhook_broker(void *context, const char *session)
+{
+    broker_firewall_close(context, session);
+}
+
+static enum stop_reason reason_of(enum error_code code)
+{
+    if (code == ERROR_NO_PRIVILEGE)
+        return STOP_PERMISSION;
+    return code == ERROR_UNKNOWN_INTERFACE || code == ERROR_NO_SUCH_NETNS ? STOP_INTERFACE_GONE
+                                                                          : STOP_INTERNAL;
+}
+
+enum status nflog_tap_open(const struct tap_settings *settings, struct tap **tap, enum stop_reason *reason,
+                           struct error *error)
+{
+    const struct point *point = settings->point;
+    const struct packet_capture_request *request = settings->request;
+    struct nflog_hook hook = {.unhook = unhook_broker, .context = settings->broker};
+    struct firewall_spec spec = {
+        .loopback = point->loopback,
+        .filtertype = request->filtertype == 0 ? FILTERTYPE_PRE : request->filtertype,
+        .direction = request->direction == 0 ? DIRECTION_DUAL : request->direction,
+        .snaplen = nflog_tap_range(request, settings->snaplen),
+        .buffer_mb = settings->ring_mb,
+    };
+    int fd;
+
+    memcpy(spec.netns, point->netns, sizeof spec.netns);
+    if (point->index != 0)
+        memcpy(spec.interface, point->name, sizeof spec.interface);
+    snprintf(spec.session, sizeof spec.session, "%s", settings->session);
+    snprintf(spec.worker, sizeof spec.worker, "%s", settings->worker);
+    memcpy(hook.session, spec.session, sizeof hook.session);
+    enum status status = broker_firewall_open(settings->broker, &spec, &fd, error);
+    if (status == STATUS_OK)
+        return nflog_tap_open_on(fd, &hook, settings, tap, error);
+    *reason = reason_of(error->code);
+    return status;
+}
+
+static void nflog_tap_freeze(struct tap *base)
+{
+    struct nflog_tap *tap = nflog_tap_of(base);
+
+    if (!tap->frozen)
+        tap->hook.unhook(tap->hook.context, tap->hook.session);
+    tap->frozen = true;
+}
+
 static void nflog_tap_close(struct tap *base)
 {
     struct nflog_tap *tap = nflog_tap_of(base);
 
+    nflog_tap_freeze(base);
     filter_free(&tap->filter);
     free(tap->room);
     close(tap->tap.fd);
@@ -280,13 +336,6 @@ static int nflog_tap_read(struct tap *base, tap_handler handler, void *context)
         count++;
     }
     return count == 0 && received < 0 ? -1 : count;
-}
-
-static void nflog_tap_freeze(struct tap *base)
-{
-    struct nflog_tap *tap = nflog_tap_of(base);
-
-    tap->hook.unhook(tap->hook.context);
 }
 
 /* How many messages wait in the socket it does not tell, only whether there are any. */

@@ -15,19 +15,26 @@
 
 #include "capture/tap.h"
 
-/* Takes the session's rules out of the packet filter; nothing is logged when it returns. */
-struct nflog_hook {
-    void (*unhook)(void *context);
-    void *context;
-};
+/* As tap_open(), for DVFILTER: through the worker's broker. */
+MUST_USE enum status nflog_tap_open(const struct tap_settings *settings, struct tap **tap,
+                                    enum stop_reason *reason, struct error *error);
 
-/* How many bytes of each packet the kernel has to log for it: more than snaplen if the filter reads more. */
+/* ---- its halves ---- */
+
+/* How many bytes of each packet the kernel has to log: more than snaplen if the filter reads more. */
 uint32_t nflog_tap_range(const struct packet_capture_request *request, uint32_t snaplen);
 
-/* fd is bound to its log group already (broker_firewall_open()); it belongs to the tap from now on, also on
- * failure. */
-MUST_USE enum status nflog_tap_open(int fd, const struct nflog_hook *hook,
-                                    const struct tap_settings *settings, struct tap **tap,
-                                    struct error *error);
+/* Takes the session's rules out of the packet filter; nothing is logged when it returns. */
+struct nflog_hook {
+    void (*unhook)(void *context, const char *session);
+    void *context;
+    char session[37];
+};
+
+/* Reads from a socket that is bound to its log group already. It belongs to the tap from now on, as the rules
+ * do, also on failure. */
+MUST_USE enum status nflog_tap_open_on(int fd, const struct nflog_hook *hook,
+                                       const struct tap_settings *settings, struct tap **tap,
+                                       struct error *error);
 
 #endif

@@ -118,27 +118,24 @@ static void source_find(const struct filter_endpoint *stream, struct filter_endp
     close(fd);
 }
 
-enum status own_traffic_find(const struct session *session, int64_t run_key, const char *api_ports,
-                             struct broker *broker, struct filter_exclusions *exclusions, struct error *error)
+enum status own_traffic_find(const struct packet_capture_request *request,
+                             const struct own_traffic_settings *settings, struct broker *broker,
+                             struct filter_exclusions *exclusions, struct error *error)
 {
-    const struct packet_capture_request *request = &session->request;
-    bool self = request->captureself > 0;
-    enum status status = STATUS_OK;
-
     *exclusions = (struct filter_exclusions){0};
     if (request->capmode == CAPMODE_STREAM) {
         unsigned long port = request->streamport > 0 ? (unsigned long)request->streamport : STREAM_PORT;
         exclusions->has_stream = endpoint_parse(request->streamaddress, port, &exclusions->stream);
         source_find(&exclusions->stream, &exclusions->stream_source);
-        exclusions->mark = own_traffic_mark(run_key);
+        exclusions->mark = own_traffic_mark(settings->run_key);
         exclusions->mark_mask = UINT32_MAX;
     }
-    if (self)
+    if (request->captureself > 0)
         return STATUS_OK;
     exclusions->mark = STREAM_MARK;
     exclusions->mark_mask = STREAM_MARK_MASK;
-    status = add_api(exclusions, session->api_address, broker, error);
+    enum status status = add_api(exclusions, settings->api_address, broker, error);
     if (status == STATUS_OK)
-        status = add_api_ports(exclusions, api_ports, broker, error);
+        status = add_api_ports(exclusions, settings->api_ports, broker, error);
     return status;
 }

@@ -23,10 +23,16 @@ enum { STREAM_MARK = 0x706b0000, STREAM_MARK_MASK = 0x7fff0000, STREAM_MARK_RUNS
 /* The mark of the stream that this run sends; run_key is the store's. */
 uint32_t own_traffic_mark(int64_t run_key);
 
-/* What the capture of this session leaves out. api_ports is the setting: ports of this host behind which a
- * proxy offers the API. The addresses of this host are read through broker (may be NULL). */
-MUST_USE enum status own_traffic_find(const struct session *session, int64_t run_key, const char *api_ports,
-                                      struct broker *broker, struct filter_exclusions *exclusions,
-                                      struct error *error);
+struct own_traffic_settings {
+    const char *api_address; /* ADDR:PORT that the API listens on */
+    const char *api_ports;   /* the setting: ports of this host at which a proxy offers the API */
+    int64_t run_key;         /* the store's, for the mark of the run's own stream */
+};
+
+/* What a capture of this request leaves out. The addresses of this host are read through broker (may be
+ * NULL). */
+MUST_USE enum status own_traffic_find(const struct packet_capture_request *request,
+                                      const struct own_traffic_settings *settings, struct broker *broker,
+                                      struct filter_exclusions *exclusions, struct error *error);
 
 #endif

@@ -124,6 +124,29 @@ static bool capture_begin(struct pool *pool, struct slot *slot, const struct cap
     return false;
 }
 
+static void known_add(void *context, const struct run_file *file)
+{
+    struct capture_plan *plan = context;
+
+    if (plan->file_count <= FILE_COUNT_MAX)
+        plan->files[plan->file_count++] = *file;
+}
+
+/* What the store knows of the ring that a lost worker left. Without it all files are counted. */
+static void known_read(struct pool *pool, struct capture_plan *plan)
+{
+    struct error error;
+
+    if (!plan->lease.resumed || plan->session.request.capfilecount <= 0 ||
+        (plan->files = malloc((FILE_COUNT_MAX + 1) * sizeof *plan->files)) == NULL)
+        return;
+    if (!store_worked(pool,
+                      store_list_run_files(pool->settings.store, plan->session.id, plan->session.run.number,
+                                           NULL, known_add, plan, &error),
+                      &error))
+        plan->file_count = 0;
+}
+
 /* Whether a run was claimed: then there may be more. */
 static bool claim_one(struct pool *pool, struct capture_plan *plan)
 {
@@ -137,6 +160,7 @@ static bool claim_one(struct pool *pool, struct capture_plan *plan)
     *plan = (struct capture_plan){
         .directory = settings->directory,
         .broker = settings->broker,
+        .worker = settings->worker,
         .boot_id = settings->boot_id,
         .api_ports = settings->config->api_ports,
         .ring_mb = (uint32_t)settings->config->ring_mb,
@@ -148,7 +172,11 @@ static bool claim_one(struct pool *pool, struct capture_plan *plan)
                         &found, &plan->lease, &plan->session, &error);
     if (!store_worked(pool, status, &error) || !found)
         return false;
-    return capture_begin(pool, slot, plan);
+    known_read(pool, plan);
+    bool began = capture_begin(pool, slot, plan);
+    if (!began)
+        free(plan->files);
+    return began;
 }
 
 static void claim_all(struct pool *pool)
@@ -168,6 +196,21 @@ static void report_fill(const struct slot *slot, struct run_report *report)
         (struct run_report){.lease = slot->lease, .run = slot->now.run, .reported_ms = slot->now.reported_ms};
 }
 
+/* What is written to the store says which files a ring has. To be freed with report_free(). */
+static void report_fill_files(const struct slot *slot, struct run_report *report)
+{
+    report_fill(slot, report);
+    report->files = capture_read_files(slot->capture, &report->file_count, &report->run.counters);
+    if (report->files != NULL)
+        memcpy(report->run.file, report->files[report->file_count - 1].file, sizeof report->run.file);
+}
+
+static void report_free(struct run_report *report)
+{
+    free(report->files);
+    report->files = NULL;
+}
+
 static void ended_log(const struct slot *slot)
 {
     const struct run *run = &slot->now.run;
@@ -184,8 +227,10 @@ static bool slot_start(struct pool *pool, struct slot *slot)
     struct run_report report;
     struct error error;
 
-    report_fill(slot, &report);
-    if (!store_worked(pool, store_start_run(pool->settings.store, &report, &error), &error))
+    report_fill_files(slot, &report);
+    bool worked = store_worked(pool, store_start_run(pool->settings.store, &report, &error), &error);
+    report_free(&report);
+    if (!worked)
         return false;
     slot->started = true;
     slot->reported = slot->now.run;
@@ -203,13 +248,14 @@ static void slot_end(struct pool *pool, struct slot *slot)
     struct error error;
     enum status status;
 
-    report_fill(slot, &report);
+    report_fill_files(slot, &report);
     if (slot->now.held_back)
         report.not_before_ms = clock_monotonic_ms() + HOLD_BACK_MS;
     if (slot->now.suspended)
         status = store_release_run(pool->settings.store, &report, &error);
     else
         status = store_finish_run(pool->settings.store, &report, &error);
+    report_free(&report);
     if (!store_worked(pool, status, &error))
         return;
     ended_log(slot);
@@ -280,10 +326,15 @@ static void progress(struct pool *pool)
 
     if (count == 0)
         return;
-    if (!store_worked(pool,
-                      store_report_progress(pool->settings.store, pool->reports, count,
-                                            clock_monotonic_ms() + LEASE_MS, &error),
-                      &error))
+    for (size_t i = 0; i < count; i++)
+        report_fill_files(&pool->slots[pool->reporting[i]], &pool->reports[i]);
+    bool worked = store_worked(pool,
+                               store_report_progress(pool->settings.store, pool->reports, count,
+                                                     clock_monotonic_ms() + LEASE_MS, &error),
+                               &error);
+    for (size_t i = 0; i < count; i++)
+        report_free(&pool->reports[i]);
+    if (!worked)
         return;
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &pool->slots[pool->reporting[i]];

@@ -45,7 +45,7 @@ struct sink;
 
 /* Writes of one sink come from one thread at a time. */
 struct sink_ops {
-    /* Bytes of a batch that a packet of so many captured bytes takes. */
+    /* Bytes of a batch that a packet of so many captured bytes takes, at most. */
     size_t (*packet_size)(uint32_t captured);
     /* Appends a packet to a batch that has room for it. */
     void (*encode)(struct batch *batch, const struct packet *packet);
@@ -56,6 +56,11 @@ struct sink_ops {
     enum status (*rotate)(struct sink *sink, const struct sink_summary *summary, struct error *error);
     /* Makes everything durable and closes. summary may be NULL where nothing is known. */
     enum status (*close)(struct sink *sink, const struct sink_summary *summary, struct error *error);
+    /* The capture ends, so writes shall wait for nothing any more. From any thread. NULL: they never do. */
+    void (*hurry)(struct sink *sink);
+    /* Called now and then while there is nothing to write, as late answers may come. Returns whether to call
+     * again before the next write. NULL: nobody answers. */
+    bool (*look)(struct sink *sink);
 };
 
 struct sink {
@@ -64,9 +69,13 @@ struct sink {
     int fd;
     int directory_fd;
     int64_t size;                         /* bytes so far: of the download where it is a file or a ring */
+    int64_t file_size;                    /* of the file that is being written */
+    size_t header_size, trailer_size;     /* what the beginning and the end of a file take */
     int64_t overwritten;                  /* packets in files of a ring that are gone */
     int64_t overwritten_bytes;            /* and their bytes */
+    bool is_stream;                       /* it keeps no file; the next line is what counts */
     int64_t streamed, unsent, fragmented; /* packets: see struct counters */
+    int64_t streamed_bytes;               /* the packets' own */
     char note[160];                       /* what the session's errormsg should say of it; empty: nothing */
 };
 

@@ -1,11 +1,14 @@
 #include "capture/tap.h"
 
+#include "capture/nflog_tap.h"
 #include "capture/packet_tap.h"
 
 enum status tap_open(const struct tap_settings *settings, struct tap **tap, enum stop_reason *reason,
                      struct error *error)
 {
     *reason = STOP_INTERNAL;
+    if (settings->request->cappoint == CAPPOINT_DVFILTER)
+        return nflog_tap_open(settings, tap, reason, error);
     return packet_tap_open(settings, tap, reason, error);
 }
 

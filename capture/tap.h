@@ -1,6 +1,6 @@
 /*
  * The tap: where the packets of one capture come from. What kind of tap it is, is its own business:
- * packet_tap.h looks at an interface through a packet socket.
+ * packet_tap.h looks at an interface through a packet socket, nflog_tap.h into the host's packet filter.
  *
  * Filter and direction are decided before a packet is counted, so the tap knows how many packets it still
  * owes, and a capture that stops reads just those.
@@ -20,9 +20,10 @@ enum { TAP_RETIRE_MS = 20 };
 enum { TAP_PACKETS_A_READ = 16384 };
 
 struct tap_settings {
-    struct broker *broker; /* makes the socket where the point is in another network namespace */
+    struct broker *broker; /* makes the socket where the worker itself cannot */
     const struct point *point;
     const struct packet_capture_request *request; /* filter and direction */
+    const char *session, *worker;                 /* UUIDs: what DVFILTER's rules are named after */
     const struct filter_exclusions *exclusions;   /* the service's own traffic */
     uint32_t snaplen;
     uint32_t ring_mb;

@@ -2,14 +2,16 @@
 
 #include "host/data_dir.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A batch must hold the largest packet; four of them give a stalled disk 4 MiB of patience before the ring.
  */
-enum { BATCH_COUNT = 4, BATCH_SIZE = WRITER_BATCH_SIZE };
+enum { BATCH_COUNT = 4, BATCH_SIZE = WRITER_BATCH_SIZE, LOOK_MS = 200 };
 
 struct writer {
     struct sink sink;
@@ -21,6 +23,7 @@ struct writer {
     struct batch batches[BATCH_COUNT]; /* used in turn */
     unsigned filled, written;          /* counts of batches handed over and done with, under the mutex */
     bool closing;
+    bool looking; /* the sink is to be asked what it hears; the writer thread's own */
     struct writer_totals totals;
 };
 
@@ -34,10 +37,29 @@ static void totals_note(struct writer *writer)
 {
     const struct sink *sink = &writer->sink;
 
+    writer->totals.size = sink->size;
+    writer->totals.overwritten = sink->overwritten;
+    if (sink->is_stream) { /* a late answer takes packets back */
+        writer->totals.packets = sink->streamed;
+        writer->totals.packet_bytes = sink->streamed_bytes;
+    }
     writer->totals.streamed = sink->streamed;
     writer->totals.unsent = sink->unsent;
     writer->totals.fragmented = sink->fragmented;
     memcpy(writer->totals.note, sink->note, sizeof writer->totals.note);
+}
+
+/* The batch goes on where the one before it ended, or begins the next file of a ring. */
+static enum status batch_give(struct sink *sink, struct batch *batch, struct error *error)
+{
+    enum status status = STATUS_OK;
+
+    if (batch->starts_file)
+        status = sink->ops->rotate(sink, &batch->summary, error);
+    if (status == STATUS_OK)
+        return sink->ops->write(sink, batch, error);
+    batch->packets = batch->packet_bytes = 0, batch->used = 0;
+    return status;
 }
 
 /* Runs without the mutex: the batch is the writer thread's until it is counted as written. */
@@ -45,6 +67,7 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
 {
     struct error error = {0};
     int64_t packets = batch->packets;
+    int64_t gone = writer->sink.overwritten, gone_bytes = writer->sink.overwritten_bytes;
     enum status status = STATUS_OK;
 
     if (!failed)
@@ -52,12 +75,13 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     if (failed || status != STATUS_OK)
         batch->packets = batch->packet_bytes = 0, batch->used = 0;
     else
-        status = writer->sink.ops->write(&writer->sink, batch, &error);
+        status = batch_give(&writer->sink, batch, &error);
+    gone = writer->sink.overwritten - gone;
+    gone_bytes = writer->sink.overwritten_bytes - gone_bytes;
 
     pthread_mutex_lock(&writer->mutex);
-    writer->totals.packets += batch->packets;
-    writer->totals.packet_bytes += batch->packet_bytes;
-    writer->totals.size = writer->sink.size;
+    writer->totals.packets += batch->packets - gone;
+    writer->totals.packet_bytes += batch->packet_bytes - gone_bytes;
     totals_note(writer);
     writer->totals.lost_packets += packets - batch->packets;
     if (status != STATUS_OK) {
@@ -68,9 +92,38 @@ static void batch_write(struct writer *writer, struct batch *batch, bool failed)
     }
     batch->used = 0;
     batch->packets = batch->packet_bytes = 0;
+    batch->starts_file = false;
     writer->written++;
     pthread_cond_broadcast(&writer->changed);
     pthread_mutex_unlock(&writer->mutex);
+}
+
+/* Under the mutex: lets the sink look while there is nothing to write. */
+static void sink_look(struct writer *writer)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    if (pthread_cond_timedwait(&writer->changed, &writer->mutex, &until) != ETIMEDOUT)
+        return;
+    pthread_mutex_unlock(&writer->mutex);
+    writer->looking = writer->sink.ops->look(&writer->sink);
+    pthread_mutex_lock(&writer->mutex);
+    totals_note(writer);
+}
+
+/* Under the mutex. */
+static void wait_for_batch(struct writer *writer)
+{
+    while (writer->filled == writer->written && !writer->closing) {
+        if (writer->looking)
+            sink_look(writer);
+        else
+            pthread_cond_wait(&writer->changed, &writer->mutex);
+    }
 }
 
 static void *writer_run(void *argument)
@@ -79,8 +132,7 @@ static void *writer_run(void *argument)
 
     for (;;) {
         pthread_mutex_lock(&writer->mutex);
-        while (writer->filled == writer->written && !writer->closing)
-            pthread_cond_wait(&writer->changed, &writer->mutex);
+        wait_for_batch(writer);
         bool done = writer->filled == writer->written;
         bool failed = writer->totals.failed;
         struct batch *batch = &writer->batches[writer->written % BATCH_COUNT];
@@ -88,6 +140,7 @@ static void *writer_run(void *argument)
         if (done)
             return NULL;
         batch_write(writer, batch, failed);
+        writer->looking = writer->sink.ops->look != NULL;
     }
 }
 
@@ -105,6 +158,7 @@ enum status writer_open(struct sink sink, const char *path, uint64_t reserve_byt
 {
     struct writer *writer = calloc(1, sizeof *writer);
     bool allocated = writer != NULL;
+    pthread_condattr_t monotonic;
 
     if (writer == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
@@ -113,7 +167,10 @@ enum status writer_open(struct sink sink, const char *path, uint64_t reserve_byt
     writer->totals = *start;
     snprintf(writer->path, sizeof writer->path, "%s", path);
     pthread_mutex_init(&writer->mutex, NULL);
-    pthread_cond_init(&writer->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     for (int i = 0; i < BATCH_COUNT; i++) {
         writer->batches[i].data = malloc(BATCH_SIZE);
         writer->batches[i].size = BATCH_SIZE;
@@ -147,17 +204,31 @@ static void batch_hand_over(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
 }
 
-void writer_append(struct writer *writer, const struct packet *packet, size_t size)
+/* All packets before this one are in: the batch speaks up to its last one. */
+static struct batch *batch_begin(struct writer *writer, const struct packet *packet)
+{
+    batch_current(writer)->filled_ms = packet->timestamp_ns / 1000000;
+    batch_hand_over(writer);
+    return batch_current(writer);
+}
+
+size_t writer_append(struct writer *writer, const struct packet *packet, size_t size)
 {
     struct batch *batch = batch_current(writer);
 
-    if (batch->used + size > batch->size) {
-        /* All packets so far are in: the batch speaks up to its last one. */
-        batch->filled_ms = packet->timestamp_ns / 1000000;
-        batch_hand_over(writer);
-        batch = batch_current(writer);
-    }
+    if (batch->used + size > batch->size)
+        batch = batch_begin(writer, packet);
+    size_t before = batch->used;
     writer->sink.ops->encode(batch, packet);
+    return batch->used - before;
+}
+
+void writer_start_file(struct writer *writer, const struct packet *packet, const struct sink_summary *summary)
+{
+    if (writer_has_pending(writer))
+        batch_begin(writer, packet);
+    batch_current(writer)->starts_file = true;
+    batch_current(writer)->summary = *summary;
 }
 
 void writer_flush(struct writer *writer, int64_t now_ms)
@@ -171,6 +242,12 @@ void writer_flush(struct writer *writer, int64_t now_ms)
     if (writer->filled == writer->written && !writer->totals.failed)
         writer->totals.flushed_ms = now_ms;
     pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_hurry(struct writer *writer)
+{
+    if (writer->sink.ops->hurry != NULL)
+        writer->sink.ops->hurry(&writer->sink);
 }
 
 void writer_read_totals(struct writer *writer, struct writer_totals *totals)
@@ -191,21 +268,14 @@ void writer_close(struct writer *writer, const struct sink_summary *summary, str
     pthread_cond_broadcast(&writer->changed);
     pthread_mutex_unlock(&writer->mutex);
     pthread_join(writer->thread, NULL);
+    bool closed = writer->sink.ops->close(&writer->sink, summary, &error) == STATUS_OK;
+    totals_note(writer);
     *totals = writer->totals;
-    if (writer->sink.ops->close(&writer->sink, summary, &error) != STATUS_OK && !totals->failed) {
+    if (!closed && !totals->failed) {
         totals->failed = true;
         totals->error = error;
     }
     writer_free(writer);
-}
-
-uint64_t writer_reserve(const char *path, uint64_t setting_bytes)
-{
-    uint64_t free_bytes, total_bytes;
-
-    if (!data_dir_space(path, &free_bytes, &total_bytes))
-        return 0;
-    return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
 }
 
 enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,

@@ -37,8 +37,14 @@ MUST_USE enum status writer_open(struct sink sink, const char *path, uint64_t re
 /* Bytes that a packet takes in the sink. */
 size_t writer_packet_size(const struct writer *writer, uint32_t captured);
 
-/* Appends one packet of this writer_packet_size(); may wait for the disk. */
-void writer_append(struct writer *writer, const struct packet *packet, size_t size);
+/* Appends one packet of this writer_packet_size(); may wait for the disk. Returns the bytes that it took,
+ * which may be a few less. */
+size_t writer_append(struct writer *writer, const struct packet *packet, size_t size);
+
+/* The packets from this one on, which is appended next, go to the next file of a ring. summary is what the
+ * tap did until now. */
+void writer_start_file(struct writer *writer, const struct packet *packet,
+                       const struct sink_summary *summary);
 
 /* Hands over what has been appended so far. now_ms: everything that arrived before it has been appended. */
 void writer_flush(struct writer *writer, int64_t now_ms);
@@ -46,13 +52,13 @@ void writer_flush(struct writer *writer, int64_t now_ms);
 /* Whether something was appended and not handed over yet. */
 bool writer_has_pending(const struct writer *writer);
 
+/* The capture ends: what is written from now on waits no longer than it must. */
+void writer_hurry(struct writer *writer);
+
 void writer_read_totals(struct writer *writer, struct writer_totals *totals);
 
 /* Writes the rest, makes it durable, ends the thread and frees the writer. summary: what the tap did. */
 void writer_close(struct writer *writer, const struct sink_summary *summary, struct writer_totals *totals);
-
-/* The reserve that applies on a file system: the setting, but at most an eighth of its size. */
-uint64_t writer_reserve(const char *path, uint64_t setting_bytes);
 
 /* ERROR_STORE_FULL if fewer than reserve_bytes would stay free after wanted_bytes more. */
 MUST_USE enum status writer_check_space(const char *path, uint64_t reserve_bytes, uint64_t wanted_bytes,

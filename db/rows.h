@@ -18,6 +18,14 @@ void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key);
 MUST_USE enum status rows_read_lists(struct store *store, int64_t key, struct session *session,
                                      struct error *error);
 
+/* Brings the files of a ring to what the report says of them, if it does. */
+MUST_USE enum status files_write(struct store *store, const struct run_report *report, struct error *error);
+
+/* store_list_run_files() within a transaction. */
+MUST_USE enum status files_visit(struct store *store, const char *id, int32_t run,
+                                 void (*visit)(void *context, const struct run_file *file), void *context,
+                                 struct error *error);
+
 /* The session of this run has changed: counts its revision up and notes when and by whom ("": user
  * unchanged). */
 MUST_USE enum status session_touch(struct store *store, int64_t run_key, const char *user, int64_t now_ms,

@@ -43,6 +43,10 @@ enum statement {
     FINISH_RUN,
     RELEASE_RUN,
     NEXT_HOLDER,
+    LIST_FILES,
+    LIST_FILE_STATES,
+    DELETE_OLD_FILES,
+    PUT_FILE,
     END_LEASES,
     STATEMENT_COUNT,
 };

@@ -65,6 +65,13 @@ const char *const statement_texts[STATEMENT_COUNT] = {
         "UPDATE run SET state = ?2, stop_reason = ?3, ended_ms = ?4, worker = NULL, lease_until_ms = 0"
         " WHERE key = ?1",
     [RELEASE_RUN] = "UPDATE run SET worker = NULL, lease_until_ms = ?2 WHERE key = ?1",
+    [LIST_FILES] = "SELECT f.number, f.file, f.file_size, f.packets, f.packet_bytes FROM session s"
+                   " JOIN run r ON r.session = s.key AND r.number = CASE ?2 WHEN 0 THEN s.run ELSE ?2 END"
+                   " JOIN run_file f ON f.run = r.key WHERE s.id = ?1 ORDER BY f.number",
+    [LIST_FILE_STATES] = "SELECT number, file_size, packets FROM run_file WHERE run = ? ORDER BY number",
+    [DELETE_OLD_FILES] = "DELETE FROM run_file WHERE run = ?1 AND (number < ?2 OR number > ?3)",
+    [PUT_FILE] = "INSERT OR REPLACE INTO run_file (run, number, file, file_size, packets, packet_bytes)"
+                 " VALUES (?, ?, ?, ?, ?, ?)",
     [NEXT_HOLDER] = "SELECT worker FROM run WHERE state IN " UNFINISHED
                     " AND node_id = ? AND worker > ? ORDER BY worker LIMIT 1",
     [END_LEASES] =

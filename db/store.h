@@ -44,6 +44,8 @@ struct list_query {
     bool has_after;         /* the page starts after this place: */
     char after_value[1100]; /* the last row's sort value, as text */
     int64_t after_key;      /* and its key, which breaks ties */
+    /* Called behind visit for each file of a session that is a ring, oldest first; may be NULL. */
+    void (*visit_file)(void *context, const struct run_file *file);
 };
 
 struct list_page {
@@ -59,6 +61,14 @@ extern const struct names store_sort_names;
 MUST_USE enum status store_list_sessions(struct store *store, const struct list_query *query,
                                          void (*visit)(void *context, const struct session *session),
                                          void *context, struct list_page *page, struct error *error);
+
+/* Calls visit for each file that the ring of a run has (0: the newest run), oldest first; none if it has no
+ * ring. session, unless NULL, is what store_get_session() reads, of the same moment. visit must not use the
+ * store. */
+MUST_USE enum status store_list_run_files(struct store *store, const char *id, int32_t run,
+                                          struct session *session,
+                                          void (*visit)(void *context, const struct run_file *file),
+                                          void *context, struct error *error);
 
 /* Asks for the end of the newest run: one that no worker has claimed becomes STOPPED at once, another gets
  * the stop flag; one that has ended stays as it is. */
@@ -95,16 +105,18 @@ MUST_USE enum status store_claim_run(struct store *store, const char *node_id, c
 struct run_report {
     struct lease lease;
     struct run run;
+    struct run_file *files; /* of a ring: all that are there, oldest first; NULL: nothing is said of them */
+    size_t file_count;
     int64_t reported_ms;
     int64_t not_before_ms; /* of a release: no claim earlier than this, at most a minute ahead; 0: at once */
     bool lost;
     bool stop_requested; /* out: someone asked for the end */
 };
 
-/* The capture runs: CREATED becomes STARTED with run.started_ms and run.file. */
+/* The capture runs: CREATED becomes STARTED with run.started_ms, run.file and files. */
 MUST_USE enum status store_start_run(struct store *store, struct run_report *report, struct error *error);
 
-/* Writes counters and errormsg of many runs and renews their leases, in one transaction. */
+/* Writes counters, files and errormsg of many runs and renews their leases, in one transaction. */
 MUST_USE enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
                                            int64_t lease_until_ms, struct error *error);
 

@@ -87,6 +87,10 @@ static enum status page_read(struct store *store, sqlite3_stmt *statement, const
         if ((status = rows_read_lists(store, key, session, error)) != STATUS_OK)
             return status;
         visit(context, session);
+        if (query->visit_file != NULL && session->request.capfilecount > 0)
+            status = files_visit(store, session->id, session->run.number, query->visit_file, context, error);
+        if (status != STATUS_OK)
+            return status;
     }
 }
 

@@ -109,7 +109,7 @@ static enum status report_write(struct store *store, struct run_report *report, 
     if (row)
         report->stop_requested = sqlite3_column_int(statement, 0) != 0;
     sqlite3_reset(statement);
-    return STATUS_OK;
+    return report->lost ? STATUS_OK : files_write(store, report, error);
 }
 
 /* The one place where a worker moves a run: allowed by the state table, and only by who holds the lease.
@@ -152,7 +152,8 @@ static enum status start_run(struct store *store, struct run_report *report, str
     bind_integer(statement, 4, report->run.counters.file_size);
     bind_integer(statement, 5, report->reported_ms);
     bind_text(statement, 6, report->run.place);
-    if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
+    if ((status = statement_step(store, statement, &row, error)) != STATUS_OK ||
+        (status = files_write(store, report, error)) != STATUS_OK)
         return status;
     return session_touch(store, report->lease.key, "", report->run.started_ms, error);
 }

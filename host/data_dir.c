@@ -187,12 +187,35 @@ enum status data_dir_fill(const struct data_dir *directory, struct error *error)
     return status;
 }
 
-void data_dir_capture_name(const char *session_id, int32_t run, int64_t claim, char *out, size_t size)
+const char *data_dir_capture_name(const struct capture_name *name, char *out, size_t size)
 {
-    if (claim <= 1)
-        snprintf(out, size, "captures/%s/run-%d.pcap", session_id, run);
-    else
-        snprintf(out, size, "captures/%s/run-%d-%lld.pcap", session_id, run, (long long)claim);
+    char claim[24] = "", number[16] = "";
+
+    if (name->claim > 1)
+        snprintf(claim, sizeof claim, "-%lld", (long long)name->claim);
+    if (name->number > 0)
+        snprintf(number, sizeof number, ".%06d", name->number);
+    snprintf(out, size, "captures/%s/run-%d%s%s%s", name->session_id, name->run, claim, number, name->suffix);
+    return out;
+}
+
+bool data_dir_read_capture_name(const char *file, struct capture_name *name)
+{
+    char again[128];
+    struct capture_name read = *name;
+    long long claim = 1;
+    int run, used = 0;
+
+    if (sscanf(file, "run-%d.%d%n", &run, &read.number, &used) != 2 &&
+        sscanf(file, "run-%d-%lld.%d%n", &run, &claim, &read.number, &used) != 3)
+        return false;
+    read.claim = claim;
+    /* A name is what making it again gives. */
+    const char *made = strrchr(data_dir_capture_name(&read, again, sizeof again), '/') + 1;
+    if (run != name->run || read.number <= 0 || strcmp(made, file) != 0)
+        return false;
+    *name = read;
+    return true;
 }
 
 static bool node_id_read(const char *path, char out[UUID_SIZE])
@@ -252,6 +275,15 @@ bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_byte
     *free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
     *total_bytes = (uint64_t)space.f_blocks * space.f_frsize;
     return true;
+}
+
+uint64_t data_dir_reserve(const char *path, uint64_t setting_bytes)
+{
+    uint64_t free_bytes, total_bytes;
+
+    if (!data_dir_space(path, &free_bytes, &total_bytes))
+        return 0;
+    return setting_bytes < total_bytes / 8 ? setting_bytes : total_bytes / 8;
 }
 
 enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id,

@@ -3,7 +3,9 @@
  *
  *   pktcapd.db                        the store
  *   node-id                           this node's UUID
- *   captures/<session>/run-<n>.pcap   capture files (run-<n>-<claim>.pcap if the first attempt failed)
+ *   captures/<session>/run-<n>.pcap   capture files (run-<n>-<claim>.pcap if the first attempt failed;
+ *                                     of a ring run-<n>.<number>.pcap; .pcapng in that format)
+ *   captures/<session>/run-<n>.ring   how much a ring has overwritten, and the lock of who writes to it
  *   workers/<worker>.lock, .sock      a lock that a live worker holds, and its doorbell
  *   workers/<worker>.broker           where its broker serves the front end
  */
@@ -37,9 +39,22 @@ void data_dir_confined(struct data_dir *directory);
 /* Writes path/name into out; returns out. */
 const char *data_dir_path(const struct data_dir *directory, const char *name, char out[DATA_PATH_SIZE]);
 
-/* The name, relative to the directory, of the capture file that a run gets under its claim (struct lease). A
- * claim after the first has a name of its own, so no worker ever writes to the file of another. */
-void data_dir_capture_name(const char *session_id, int32_t run, int64_t claim, char *out, size_t size);
+/* What the name of a capture file says. A claim (struct lease) after the first has names of its own, so no
+ * worker ever writes to the file of another. */
+struct capture_name {
+    const char *session_id;
+    int32_t run;
+    int64_t claim;
+    int32_t number;     /* in a ring, from 1; 0: there is no ring */
+    const char *suffix; /* ".pcap" */
+};
+
+/* Writes the name, relative to the directory, into out; returns out. */
+const char *data_dir_capture_name(const struct capture_name *name, char *out, size_t size);
+
+/* Reads claim and number out of the last part of a name that was made with this run and suffix, in a ring;
+ * false if it was not. */
+bool data_dir_read_capture_name(const char *file, struct capture_name *name);
 
 /* This node's UUID, made at the first call ever. */
 MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out[UUID_SIZE],
@@ -47,6 +62,10 @@ MUST_USE enum status data_dir_node_id(const struct data_dir *directory, char out
 
 /* Bytes free for us on the file system, and its size; false if that cannot be told. */
 bool data_dir_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
+
+/* The bytes to keep free on the file system: the setting, but at most an eighth of its size; 0 if that cannot
+ * be told. */
+uint64_t data_dir_reserve(const char *path, uint64_t setting_bytes);
 
 /* Removes every file of a session. Missing ones are fine. */
 MUST_USE enum status data_dir_remove_session(const struct data_dir *directory, const char *session_id,

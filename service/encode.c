@@ -1,4 +1,5 @@
 #include "service/codec.h"
+#include "service/encode_parts.h"
 #include "service/fields.h"
 #include "service/json_add.h"
 
@@ -65,8 +66,8 @@ static void field_encode(struct json_object *object, const struct field *field,
     }
 }
 
-static struct json_object *request_encode(const struct packet_capture_request *request,
-                                          const struct session_view *view)
+struct json_object *request_encode(const struct packet_capture_request *request,
+                                   const struct session_view *view)
 {
     struct json_object *object = json_object_new_object();
 
@@ -79,15 +80,20 @@ static struct json_object *request_encode(const struct packet_capture_request *r
     return object;
 }
 
-static struct json_object *limits_encode(const struct limits *limits)
+struct json_object *limits_encode(const struct limits *limits, const struct packet_capture_request *request)
 {
     struct json_object *object = json_object_new_object();
 
     json_add_integer(object, "capduration", limits->duration_s);
     if (limits->packets != 0)
         json_add_integer(object, "capamount", limits->packets);
-    json_add_integer(object, "capfilesize", limits->file_size_mb);
+    if (request->capmode != CAPMODE_STREAM)
+        json_add_integer(object, "capfilesize", limits->file_size_mb);
+    if (request->capfilecount > 0)
+        json_add_integer(object, "capfilecount", request->capfilecount);
     json_add_integer(object, "capsnaplen", limits->snaplen);
+    if (request->caprate > 0)
+        json_add_integer(object, "caprate", request->caprate);
     return object;
 }
 
@@ -105,6 +111,13 @@ static struct json_object *runtime_encode(const struct session *session)
     json_add_integer(object, "packets_dropped_interface", run->counters.packets_dropped_interface);
     json_add_integer(object, "packets_skipped", run->counters.packets_skipped);
     json_add_integer(object, "bytes_captured", run->counters.bytes_captured);
+    if (session->request.capfilecount > 0)
+        json_add_integer(object, "packets_overwritten", run->counters.packets_overwritten);
+    if (session->request.capmode == CAPMODE_STREAM) {
+        json_add_integer(object, "packets_streamed", run->counters.packets_streamed);
+        json_add_integer(object, "packets_unsent", run->counters.packets_unsent);
+        json_add_integer(object, "packets_fragmented", run->counters.packets_fragmented);
+    }
     return object;
 }
 
@@ -161,15 +174,55 @@ static struct json_object *session_encode(const struct session *session, const s
     json_add_text(object, "sessionid", session->id);
     json_add_text(object, "sessionname", name);
     run_encode(object, session, view->data_dir);
-    json_add(object, "limits", limits_encode(&session->limits));
+    json_add(object, "limits", limits_encode(&session->limits, &session->request));
     json_add(object, "request", request_encode(&session->request, view));
     resource_encode(object, session, name);
     return object;
 }
 
+struct file_list {
+    struct json_object *array;
+};
+
+struct file_list *codec_files_open(void)
+{
+    struct file_list *files = malloc(sizeof *files);
+
+    if (files != NULL)
+        files->array = json_object_new_array();
+    return files;
+}
+
+static void file_add(struct json_object *array, const struct run_file *file)
+{
+    struct json_object *object = json_object_new_object();
+
+    json_add_integer(object, "file", file->number);
+    json_add_integer(object, "filesize", file->file_size);
+    json_add_integer(object, "packets", file->packets);
+    json_object_array_add(array, object);
+}
+
+void codec_files_add(void *visitor_context, const struct run_file *file)
+{
+    const struct file_list *files = visitor_context;
+
+    file_add(files->array, file);
+}
+
+void codec_files_close(struct file_list *files)
+{
+    json_object_put(files->array);
+    free(files);
+}
+
 char *codec_encode_session(const struct session *session, const struct session_view *view)
 {
-    return json_text_of(session_encode(session, view));
+    struct json_object *object = session_encode(session, view);
+
+    if (view->files != NULL && json_object_array_length(view->files->array) > 0)
+        json_add(object, "files", json_object_get(view->files->array));
+    return json_text_of(object);
 }
 
 /* NSX RelatedApiError */
@@ -223,6 +276,18 @@ void codec_list_add(void *visitor_context, const struct session *session)
     struct session_list *list = visitor_context;
 
     json_object_array_add(list->results, session_encode(session, &list->view));
+}
+
+void codec_list_add_file(void *visitor_context, const struct run_file *file)
+{
+    struct session_list *list = visitor_context;
+    struct json_object *last =
+        json_object_array_get_idx(list->results, json_object_array_length(list->results) - 1);
+    struct json_object *files = json_object_object_get(last, "files");
+
+    if (files == NULL)
+        json_add(last, "files", files = json_object_new_array());
+    file_add(files, file);
 }
 
 void codec_list_abandon(struct session_list *list)

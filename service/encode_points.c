@@ -1,5 +1,6 @@
 /* The list of capture points as JSON. */
 #include "service/codec.h"
+#include "service/encode_parts.h"
 #include "service/json_add.h"
 
 #include <stdlib.h>
@@ -36,9 +37,8 @@ static struct json_object *addresses_encode(const struct point_details *details)
     return addresses;
 }
 
-void codec_points_add(void *visitor_context, const struct point_details *details)
+struct json_object *point_encode(const struct point_details *details)
 {
-    struct points_list *list = visitor_context;
     struct json_object *object = json_object_new_object();
     char value[POINT_VALUE_SIZE];
 
@@ -53,7 +53,14 @@ void codec_points_add(void *visitor_context, const struct point_details *details
     json_add_text(object, "kind", details->kind);
     json_add_text(object, "master", details->master);
     json_add(object, "addresses", addresses_encode(details));
-    json_object_array_add(list->results, object);
+    return object;
+}
+
+void codec_points_add(void *visitor_context, const struct point_details *details)
+{
+    struct points_list *list = visitor_context;
+
+    json_object_array_add(list->results, point_encode(details));
 }
 
 void codec_points_add_netns(void *visitor_context, const char *name, const char *missing)

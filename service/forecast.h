@@ -19,8 +19,8 @@ struct missing {
 struct forecast {
     struct packet_capture_request request;
     struct limits limits;
-    bool has_point; /* a capability may be missing to look at it */
-    struct point point;
+    bool has_point; /* not for DVFILTER on any, nor where a capability is missing to look at it */
+    struct point_details point;
     char filter[FORECAST_FILTER_SIZE]; /* pcap-filter(7); empty: every packet */
     bool has_disk;                     /* the session would write files: */
     uint64_t wanted_bytes;             /* the most that its files can take */
@@ -34,5 +34,9 @@ struct forecast {
 MUST_USE enum status op_forecast_session(const struct context *context,
                                          const struct packet_capture_request *request,
                                          struct forecast *forecast, struct errors *errors);
+
+/* Whether the files can grow to their limits; and whether the session would start now. */
+bool forecast_disk_suffices(const struct forecast *forecast);
+bool forecast_would_start(const struct forecast *forecast);
 
 #endif

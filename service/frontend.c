@@ -6,11 +6,13 @@
 #include "host/signals.h"
 #include "service/http.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +63,18 @@ static enum status http_open_patiently(const struct service *service, struct htt
     return status;
 }
 
+/* A download of a ring opens all its files first. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
 int frontend_run(const struct config *config)
 {
     struct data_dir directory;
@@ -71,6 +85,7 @@ int frontend_run(const struct config *config)
     prctl(PR_SET_NAME, "pktcapd-rest");
     /* An arena for each thread: requests allocate much, and glibc would let dozens of threads share a few. */
     mallopt(M_ARENA_MAX, (int)config->http_threads + 4);
+    allow_many_files();
     int signal_fd = signals_open(false);
     enum status status = settle(config->user, config->data_dir, NO_CAPABILITY, &directory, &error);
     if (status == STATUS_OK)

@@ -167,6 +167,18 @@ static int32_t integer_parameter(const struct call *call, const char *name, int3
     return absent;
 }
 
+static bool boolean_parameter(const struct call *call, const char *name, bool absent, struct errors *errors)
+{
+    const char *text = parameter_find(call, name);
+
+    if (text == NULL)
+        return absent;
+    if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
+        errors_add(errors, ERROR_BAD_PARAMETER, name, "%s has the value %.64s; it takes true or false", name,
+                   text);
+    return strcasecmp(text, "true") == 0;
+}
+
 /* ---- operations ---- */
 
 static struct session_view view_of(const struct call *call)
@@ -175,19 +187,49 @@ static struct session_view view_of(const struct call *call)
                                  .policy = route_is_policy(call->route)};
 }
 
-static char *session_text(const struct call *call, const struct session *session)
+/* With the files of a ring, and then session is read again. */
+static char *session_text(const struct call *call, struct session *session, struct errors *errors)
+{
+    struct session_view view = view_of(call);
+    struct file_list *files = codec_files_open();
+    char *text = NULL;
+
+    view.files = files;
+    if (files == NULL)
+        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
+    else if (op_list_files(call->context, session, codec_files_add, files, errors) == STATUS_OK)
+        text = codec_encode_session(session, &view);
+    if (files != NULL)
+        codec_files_close(files);
+    return text;
+}
+
+static void create_or_forecast(const struct call *call, const struct packet_capture_request *request,
+                               bool dry_run, struct answer *answer, struct errors *errors)
 {
     const struct session_view view = view_of(call);
+    struct session *session = dry_run ? NULL : malloc(sizeof *session);
+    struct forecast *forecast = dry_run ? malloc(sizeof *forecast) : NULL;
 
-    return codec_encode_session(session, &view);
+    if (session == NULL && forecast == NULL) {
+        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
+    } else if (!dry_run) {
+        if (op_create_session(call->context, request, session, errors) == STATUS_OK)
+            answer->body = session_text(call, session, errors);
+    } else if (op_forecast_session(call->context, request, forecast, errors) == STATUS_OK) {
+        answer->body = codec_encode_forecast(forecast, &view);
+        answer->status = 200; /* nothing was created */
+    }
+    free(forecast);
+    free(session);
 }
 
 static void create(const struct call *call, struct answer *answer, struct errors *errors)
 {
     struct packet_capture_request *request = malloc(sizeof *request);
-    struct session *session = malloc(sizeof *session);
+    bool dry_run = boolean_parameter(call, "dry_run", false, errors);
 
-    if (request == NULL || session == NULL)
+    if (request == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (call->body_length == 0)
         errors_add(errors, ERROR_MALFORMED_JSON, NULL,
@@ -196,10 +238,9 @@ static void create(const struct call *call, struct answer *answer, struct errors
         codec_decode_request(call->body, call->body_length, request, errors);
         /* A body that is no JSON at all has no fields to check. */
         bool malformed = errors->count > 0 && errors->items[0].code == ERROR_MALFORMED_JSON;
-        if (!malformed && op_create_session(call->context, request, session, errors) == STATUS_OK)
-            answer->body = session_text(call, session);
+        if (!malformed)
+            create_or_forecast(call, request, dry_run, answer, errors);
     }
-    free(session);
     free(request);
 }
 
@@ -214,37 +255,36 @@ static void one_session(const struct call *call, const char *id, session_operati
     if (session == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (operation(call->context, id, session, errors) == STATUS_OK)
-        answer->body = session_text(call, session);
+        answer->body = session_text(call, session, errors);
     free(session);
 }
 
 static void get_file(const struct call *call, const char *id, struct answer *answer, struct errors *errors)
 {
-    int32_t run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors);
+    struct file_choice choice = {
+        .run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors),
+        .number = integer_parameter(call, "file", 0, 1, INT32_MAX, errors),
+    };
 
     if (errors->count == 0)
-        answer->has_file = op_open_capture_file(call->context, id, run, &answer->file, errors) == STATUS_OK;
+        answer->has_file =
+            op_open_capture_file(call->context, id, choice, &answer->file, errors) == STATUS_OK;
 }
 
 static void list_request_read(const struct call *call, struct list_request *request, struct errors *errors)
 {
-    const char *ascending = parameter_find(call, "sort_ascending");
     char names[128];
 
     *request = (struct list_request){
         .page_size = integer_parameter(call, "page_size", 1000, 1, 1000, errors),
         .sort_by = parameter_find(call, "sort_by"),
         .cursor = parameter_find(call, "cursor"),
-        .descending = ascending != NULL && strcasecmp(ascending, "false") == 0,
+        .descending = !boolean_parameter(call, "sort_ascending", true, errors),
+        .visit_file = codec_list_add_file,
     };
     if (request->sort_by != NULL && names_find(&store_sort_names, request->sort_by) < 0)
         errors_add(errors, ERROR_BAD_PARAMETER, "sort_by", "sort_by has the value %.64s; it takes one of %s",
                    request->sort_by, names_list(&store_sort_names, names, sizeof names));
-    if (ascending != NULL && !request->descending && strcasecmp(ascending, "true") != 0)
-        errors_add(errors, ERROR_BAD_PARAMETER, "sort_ascending",
-                   "sort_ascending has the value %.64s; it takes true or "
-                   "false",
-                   ascending);
 }
 
 static void list_answer(struct session_list *list, int64_t total, const char *cursor,
@@ -401,6 +441,6 @@ void call_handle(struct call *call, struct answer *answer)
     }
     if (errors->count > 0)
         answer_errors(answer, errors);
-    else
+    else if (answer->status == 0)
         answer->status = match.route->success;
 }

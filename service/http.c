@@ -110,21 +110,42 @@ static void range_refuse(struct mg_connection *connection, const struct capture_
     json_send(connection, &thread->answer, head, false);
 }
 
-static void bytes_send(struct mg_connection *connection, int fd, int64_t first, int64_t last)
+/* Sends `size` bytes of a file from `at` on. Returns how many were not sent. */
+static int64_t piece_send(struct mg_connection *connection, int fd, int64_t at, int64_t size, char *buffer)
 {
-    char *piece = malloc(DOWNLOAD_PIECE);
-
-    while (piece != NULL && first <= last) {
-        size_t wanted = last - first + 1 < DOWNLOAD_PIECE ? (size_t)(last - first + 1) : DOWNLOAD_PIECE;
-        ssize_t got = pread(fd, piece, wanted, first);
-        if (got <= 0 || mg_write(connection, piece, (size_t)got) != got)
+    while (size > 0) {
+        ssize_t got = pread(fd, buffer, size < DOWNLOAD_PIECE ? (size_t)size : DOWNLOAD_PIECE, at);
+        if (got <= 0 || mg_write(connection, buffer, (size_t)got) != got)
             break;
-        first += got;
+        at += got;
+        size -= got;
+    }
+    return size;
+}
+
+/* Sends the bytes from `first` on, which may lie in several files. */
+static void bytes_send(struct mg_connection *connection, const struct capture_file *file, int64_t first,
+                       int64_t size)
+{
+    char *buffer = malloc(DOWNLOAD_PIECE);
+
+    for (size_t i = 0; i < file->count && buffer != NULL && size > 0; i++) {
+        const struct file_piece *piece = &file->pieces[i];
+        if (first >= piece->size) {
+            first -= piece->size;
+            continue;
+        }
+        int64_t here = piece->size - first < size ? piece->size - first : size;
+        int64_t unsent = piece_send(connection, piece->fd, piece->skip + first, here, buffer);
+        size -= here - unsent;
+        first = 0;
+        if (unsent > 0)
+            break;
     }
     /* What was announced and not sent can only be told by closing. */
-    if (first <= last)
+    if (size > 0)
         mg_disable_connection_keep_alive(connection);
-    free(piece);
+    free(buffer);
 }
 
 static void file_send(struct mg_connection *connection, struct http_thread *thread, bool head)
@@ -153,7 +174,7 @@ static void file_send(struct mg_connection *connection, struct http_thread *thre
                             last - first + 1, extra, false);
     mg_write(connection, header, (size_t)used);
     if (!head)
-        bytes_send(connection, file->fd, first, last);
+        bytes_send(connection, file, first, last - first + 1);
 }
 
 /* ---- requests ---- */
@@ -286,7 +307,7 @@ static void call_answer(struct mg_connection *connection, struct http_thread *th
         handle(thread);
     if (answer->has_file) {
         file_send(connection, thread, head);
-        close(answer->file.fd);
+        op_close_capture_file(&answer->file);
     } else {
         json_send(connection, answer, head, false);
     }

@@ -6,14 +6,10 @@
 #include "service/validate.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { TERMINATE_WAIT_MS = 5000 };
 
@@ -21,15 +17,6 @@ static enum status failed(struct errors *errors, const struct error *error)
 {
     errors_add_error(errors, error);
     return error->status;
-}
-
-/* Ids are compared as the API shows them; what is no UUID names no session. */
-static bool id_parse(const char *text, char id[UUID_SIZE], struct errors *errors)
-{
-    if (uuid_parse(text, id))
-        return true;
-    errors_add(errors, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s", text);
-    return false;
 }
 
 enum status op_create_session(const struct context *context, const struct packet_capture_request *request,
@@ -65,7 +52,7 @@ enum status op_get_session(const struct context *context, const char *text, stru
     char id[UUID_SIZE];
     struct error error;
 
-    if (!id_parse(text, id, errors))
+    if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK)
         return failed(errors, &error);
@@ -78,7 +65,7 @@ enum status op_restart_session(const struct context *context, const char *text, 
     char id[UUID_SIZE];
     struct error error;
 
-    if (!id_parse(text, id, errors))
+    if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_restart_session(context->store, id, context->user, clock_now_ms(), &error) != STATUS_OK)
         return failed(errors, &error);
@@ -93,7 +80,7 @@ enum status op_terminate_session(const struct context *context, const char *text
     char id[UUID_SIZE];
     struct error error;
 
-    if (!id_parse(text, id, errors))
+    if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_request_stop(context->store, id, context->user, clock_now_ms(), &error) != STATUS_OK)
         return failed(errors, &error);
@@ -130,7 +117,7 @@ enum status op_delete_session(const struct context *context, const char *text, s
     char id[UUID_SIZE];
     struct error error;
 
-    if (!id_parse(text, id, errors))
+    if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK ||
         delete_one(context, session, &error) != STATUS_OK)
@@ -197,8 +184,10 @@ enum status op_list_sessions(const struct context *context, const struct list_re
                              session_visitor visit, void *visitor_context, struct list_response *response,
                              struct errors *errors)
 {
-    struct list_query query = {
-        .sort_by = request->sort_by, .descending = request->descending, .page_size = request->page_size};
+    struct list_query query = {.sort_by = request->sort_by,
+                               .descending = request->descending,
+                               .page_size = request->page_size,
+                               .visit_file = request->visit_file};
     struct list_page page;
     struct error error;
 
@@ -270,84 +259,6 @@ enum status op_delete_sessions(const struct context *context, session_visitor vi
     }
     free(session);
     return status == STATUS_OK ? STATUS_OK : failed(errors, &error);
-}
-
-/* ---- the capture file ---- */
-
-/* A name that every shell and file system takes: no spaces, no path. */
-static void file_name(const struct session *session, char *out, size_t size)
-{
-    char name[100];
-    const char *from = session->request.name[0] == '\0' ? session->id : session->request.name;
-    size_t used = 0;
-
-    for (; *from != '\0' && used + 1 < sizeof name; from++) {
-        bool plain =
-            isalnum((unsigned char)*from) || *from == '_' || ((*from == '.' || *from == '-') && used > 0);
-        name[used++] = plain && (unsigned char)*from < 0x80 ? *from : '_';
-    }
-    name[used] = '\0';
-    if (session->run.number > 1)
-        snprintf(out, size, "%s-run%d.pcap", name, session->run.number);
-    else
-        snprintf(out, size, "%s.pcap", name);
-}
-
-static enum status file_open(const struct context *context, const struct session *session,
-                             struct capture_file *file, struct errors *errors)
-{
-    char path[DATA_PATH_SIZE];
-    struct stat status;
-
-    if (session->run.file[0] == '\0') {
-        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id", "run %d of session %s has no capture file%s",
-                   session->run.number, session->id, session->run.state == STATE_CREATED ? " yet" : "");
-        return STATUS_NOT_FOUND;
-    }
-    int fd = open(data_dir_path(context->service->directory, session->run.file, path), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        errors_add(errors, ERROR_NO_SUCH_FILE, "session-id",
-                   "the capture file of session %s cannot be read: %s", session->id, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return STATUS_NOT_FOUND;
-    }
-    /* The row knows the edge of the last whole packet; the file may be ahead of it. */
-    int64_t known = session->run.counters.file_size;
-    *file = (struct capture_file){.fd = fd, .size = known < status.st_size ? known : status.st_size};
-    file_name(session, file->name, sizeof file->name);
-    return STATUS_OK;
-}
-
-static enum status run_read(const struct context *context, const char *id, int32_t run,
-                            struct session *session, struct error *error)
-{
-    enum status status = store_get_session(context->store, id, run, session, error);
-
-    if (status != STATUS_NOT_FOUND || run == 0 ||
-        store_get_session(context->store, id, 0, session, error) != STATUS_OK)
-        return status;
-    return error_set(error, ERROR_NO_SUCH_FILE, "run", "session %s has no run %d; its newest is %d", id, run,
-                     session->run.number);
-}
-
-enum status op_open_capture_file(const struct context *context, const char *text, int32_t run,
-                                 struct capture_file *file, struct errors *errors)
-{
-    char id[UUID_SIZE];
-    struct error error;
-    enum status status;
-
-    if (!id_parse(text, id, errors))
-        return STATUS_NOT_FOUND;
-    struct session *session = malloc(sizeof *session);
-    if (session == NULL)
-        status = error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
-    else
-        status = run_read(context, id, run, session, &error);
-    status = status == STATUS_OK ? file_open(context, session, file, errors) : failed(errors, &error);
-    free(session);
-    return status;
 }
 
 /* ---- capture points ---- */

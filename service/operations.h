@@ -34,6 +34,7 @@ struct context {
 };
 
 typedef void (*session_visitor)(void *visitor_context, const struct session *session);
+typedef void (*file_visitor)(void *visitor_context, const struct run_file *file);
 
 /* Checks the request completely, then stores a session in state CREATED and wakes the workers. errors may
  * hold what decoding found already: checking goes on, so that the client learns all at once, and fails. */
@@ -61,7 +62,8 @@ struct list_request {
     int32_t page_size;   /* 1 to 1000 */
     const char *sort_by; /* one of store_sort_names, or NULL */
     bool descending;
-    const char *cursor; /* of the page before, or NULL */
+    const char *cursor;      /* of the page before, or NULL */
+    file_visitor visit_file; /* called behind visit for each file of a ring, oldest first; or NULL */
 };
 
 struct list_response {
@@ -77,16 +79,34 @@ MUST_USE enum status op_list_sessions(const struct context *context, const struc
 MUST_USE enum status op_delete_sessions(const struct context *context, session_visitor visit,
                                         void *visitor_context, struct errors *errors);
 
-/* A capture file as far as it is written: whole packets only. */
-struct capture_file {
-    int fd; /* the caller closes it */
-    int64_t size;
-    char name[160]; /* for the user's disk */
+/* Calls visit for each file of a session that is a ring (capfilecount), oldest first; session is read again,
+ * so that it is of the same moment. Other sessions stay as they are, and so does one that is gone. */
+MUST_USE enum status op_list_files(const struct context *context, struct session *session, file_visitor visit,
+                                   void *visitor_context, struct errors *errors);
+
+/* Which file: run 0 is the newest run, number 0 all files of a ring as one valid capture. */
+struct file_choice {
+    int32_t run, number;
 };
 
-/* run 0: the newest. */
-MUST_USE enum status op_open_capture_file(const struct context *context, const char *id, int32_t run,
-                                          struct capture_file *file, struct errors *errors);
+/* The bytes of a download, which lie in one file or in several: `size` bytes behind the first `skip`. */
+struct file_piece {
+    int fd;
+    int64_t skip, size;
+};
+
+/* A capture file as far as it is written: whole packets only. */
+struct capture_file {
+    int64_t size;
+    char name[160]; /* for the user's disk */
+    size_t count;
+    struct file_piece *pieces;
+};
+
+MUST_USE enum status op_open_capture_file(const struct context *context, const char *id,
+                                          struct file_choice choice, struct capture_file *file,
+                                          struct errors *errors);
+void op_close_capture_file(struct capture_file *file);
 
 struct points_request {
     enum cappoint cappoint; /* 0: all */

@@ -12,22 +12,22 @@
     }
 
 const struct route routes[] = {
-    {"POST", MANAGER "/session", NULL, OPERATION_CREATE_SESSION, 200, {NULL}},
+    {"POST", MANAGER "/session", NULL, OPERATION_CREATE_SESSION, 200, {"dry_run"}},
     {"GET", MANAGER "/session/{id}", NULL, OPERATION_GET_SESSION, 200, {NULL}},
     {"POST", MANAGER "/session/{id}", "restart", OPERATION_RESTART_SESSION, 200, {NULL}},
     {"POST", MANAGER "/session/{id}", "terminate", OPERATION_TERMINATE_SESSION, 200, {NULL}},
     {"POST", MANAGER "/session/{id}", "delete", OPERATION_DELETE_SESSION, 200, {NULL}},
-    {"GET", MANAGER "/session/{id}/capturefile", NULL, OPERATION_GET_CAPTURE_FILE, 200, {"run"}},
+    {"GET", MANAGER "/session/{id}/capturefile", NULL, OPERATION_GET_CAPTURE_FILE, 200, {"run", "file"}},
     {"GET", MANAGER "/sessions", NULL, OPERATION_LIST_SESSIONS, 200, LIST_PARAMETERS},
     {"POST", MANAGER "/sessions", "delete", OPERATION_DELETE_SESSIONS, 200, {NULL}},
     {"GET", MANAGER "/points", NULL, OPERATION_LIST_POINTS, 200, {"cappoint", "netns"}},
 
-    {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201, {NULL}},
+    {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201, {"dry_run"}},
     {"GET", POLICY "/session/{id}", NULL, OPERATION_GET_SESSION, 200, {NULL}},
     {"POST", POLICY "/session/{id}", "restart", OPERATION_RESTART_SESSION, 200, {NULL}},
     {"POST", POLICY "/session/{id}", "terminate", OPERATION_TERMINATE_SESSION, 200, {NULL}},
     {"DELETE", POLICY "/session/{id}", NULL, OPERATION_DELETE_SESSION, 200, {NULL}},
-    {"GET", POLICY "/session/{id}/CapturedFile", NULL, OPERATION_GET_CAPTURE_FILE, 200, {"run"}},
+    {"GET", POLICY "/session/{id}/CapturedFile", NULL, OPERATION_GET_CAPTURE_FILE, 200, {"run", "file"}},
     {"GET", POLICY "/sessions", NULL, OPERATION_LIST_SESSIONS, 200, LIST_PARAMETERS},
     {"DELETE", POLICY "/sessions", NULL, OPERATION_DELETE_SESSIONS, 200, {NULL}},
 };

@@ -126,6 +126,15 @@ static void validate_core(const struct packet_capture_request *request, struct e
                request->capcore, CPU_COUNT(&cores), last);
 }
 
+/* Ids are compared as the API shows them; what is no UUID names no session. */
+bool validate_id(const char *text, char id[UUID_SIZE], struct errors *errors)
+{
+    if (uuid_parse(text, id))
+        return true;
+    errors_add(errors, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s", text);
+    return false;
+}
+
 void validate_request(const struct service *service, const struct packet_capture_request *request,
                       struct errors *errors)
 {

@@ -13,4 +13,7 @@ void validate_request(const struct service *service, const struct packet_capture
  */
 struct limits effective_limits(const struct config *config, const struct packet_capture_request *request);
 
+/* Reads a session's id, as the API shows it; what is no UUID names no session. */
+bool validate_id(const char *text, char id[UUID_SIZE], struct errors *errors);
+
 #endif

@@ -105,6 +105,14 @@ void session_make_full(struct session *session)
     request->capamount = 62;
     request->capfilesize = 63;
     request->capsnaplen = 64;
+    request->filtertype = FILTERTYPE_POST;
+    request->caprate = 65;
+    request->capcore = 66;
+    request->capfilecount = 67;
+    strcpy(request->streamaddress, "2001:db8::7");
+    request->streamport = 68;
+    request->captureself = 1;
+    strcpy(session->api_address, "10.1.2.3:8443");
     strcpy(request->name, "Ночь 🌙");
     strcpy(request->description, "two\nlines, a \"quote\", a back\\slash and 'one' more");
     strcpy(request->capexpression, "tcp port 80 and host 10.0.0.1");
@@ -206,7 +214,7 @@ struct run_report session_reach(struct fixture *fixture, enum session_state stat
 
 int store_suite_run(const struct store_backend *backend)
 {
-    static int (*const GROUPS[])(struct fixture *) = {suite_sessions, suite_list,  suite_runs,
+    static int (*const GROUPS[])(struct fixture *) = {suite_sessions, suite_list,  suite_runs, suite_files,
                                                       suite_leases,   suite_crowd, suite_crash};
     struct fixture fixture = {.backend = backend};
     int failed = 0;

@@ -85,6 +85,7 @@ struct run_report session_reach(struct fixture *fixture, enum session_state stat
 int suite_sessions(struct fixture *fixture);
 int suite_list(struct fixture *fixture);
 int suite_runs(struct fixture *fixture);
+int suite_files(struct fixture *fixture);
 int suite_leases(struct fixture *fixture);
 int suite_crowd(struct fixture *fixture);
 int suite_crash(struct fixture *fixture);

@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("harness.client", "harness.daemon", "harness.judg
 
 from harness import sandbox  # noqa: E402
 from harness.daemon import BUILD, Daemon  # noqa: E402
+from harness.netns import Netns, NetnsWire  # noqa: E402
 from harness.wire import Wire  # noqa: E402
 
 
@@ -94,6 +95,25 @@ def shared_daemon(make_shared_daemon):
 @pytest.fixture
 def client(shared_daemon):
     return shared_daemon.client
+
+
+@pytest.fixture
+def make_netns(tmp_path):
+    """make_netns(name): a network namespace with a name in the directory make_netns.directory."""
+    directory = tmp_path / "netns"
+    directory.mkdir()
+    for parent in directory.parents:  # the service's user goes there too
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    for factory in maker(lambda name: Netns(directory, name), Netns.remove):
+        factory.directory = directory
+        yield factory
+
+
+@pytest.fixture
+def make_netns_wire():
+    """make_netns_wire(netns, far, ...): an eth0 in that namespace."""
+    yield from maker(NetnsWire, NetnsWire.remove)
 
 
 @pytest.fixture

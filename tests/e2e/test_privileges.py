@@ -1,4 +1,5 @@
-"""Who runs with which rights: the front end with none, the worker with CAP_NET_RAW alone."""
+"""Who runs with which rights: the front end with none, the worker with CAP_NET_RAW alone, the broker with the three that
+it is there for."""
 import glob
 import os
 import pwd
@@ -11,7 +12,7 @@ from harness.frames import numbers
 from harness.judges import Pcap
 from harness.wait import SLOW
 
-CAP_NET_RAW = 1 << 13
+CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN = 1 << 12, 1 << 13, 1 << 21
 NOBODY = pwd.getpwnam("nobody")
 
 
@@ -56,6 +57,40 @@ def test_the_front_end_has_no_right(busy_daemon):
 
 def test_the_worker_has_cap_net_raw_only(busy_daemon):
     check_rights(busy_daemon.pid("worker"), standard_user(), CAP_NET_RAW)
+
+
+def test_the_broker_has_its_three(busy_daemon):
+    check_rights(busy_daemon.pid("broker"), standard_user(), CAP_NET_RAW | CAP_NET_ADMIN | CAP_SYS_ADMIN)
+
+
+@pytest.mark.parametrize("flags, rights", [
+    (["--netns-dirs="], CAP_NET_RAW | CAP_NET_ADMIN),
+    (["--firewall", "no"], CAP_NET_RAW | CAP_SYS_ADMIN),
+    (["--netns-dirs=", "--firewall", "no"], CAP_NET_RAW),
+], ids=str)
+def test_the_broker_has_no_right_that_is_not_wanted(make_daemon, flags, rights):
+    daemon = make_daemon(*flags).start()
+    check_rights(daemon.pid("broker"), standard_user(), rights)
+    check_rights(daemon.pid("worker"), standard_user(), CAP_NET_RAW)
+
+
+def test_the_broker_is_told_from_the_worker(busy_daemon):
+    """In process lists: by its command line and its name."""
+    for role in ("worker", "broker"):
+        pid = busy_daemon.pid(role)
+        with open(f"/proc/{pid}/cmdline") as line, open(f"/proc/{pid}/comm") as name:
+            assert line.read().split("\0")[0].endswith(f"pktcap-{role}")
+            assert name.read() == f"pktcap-{role}\n"
+
+
+def test_the_broker_holds_little(busy_daemon):
+    """Its socket to the worker and the one for front ends; nothing of the worker's, no network, no file."""
+    pid = busy_daemon.pid("broker")
+    assert not socket_inodes(pid) & internet_inodes()
+    assert len(socket_inodes(pid)) == 2
+    links = [os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*")]
+    assert not [link for link in links if str(busy_daemon.data) in link], links
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
 
 
 @pytest.mark.parametrize("role", ["front end", "worker"])

@@ -115,6 +115,20 @@ enum status store_get_session(struct store *store, const char *id, int32_t run, 
     return STATUS_OK;
 }
 
+enum status store_list_run_files(struct store *store, const char *id, int32_t run, struct session *session,
+                                 void (*visit)(void *context, const struct run_file *file), void *context,
+                                 struct error *error)
+{
+    const struct fake_row *row = row_find(store, id, run);
+
+    if (row == NULL)
+        return no_such(id, error);
+    *session = row->session;
+    for (size_t i = 0; i < store->file_count; i++)
+        visit(context, &store->files[i]);
+    return STATUS_OK;
+}
+
 static bool row_listed(const struct store *store, const struct fake_row *row, const struct list_query *query)
 {
     return row == row_find(store, row->session.id, 0) &&

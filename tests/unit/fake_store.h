@@ -34,6 +34,9 @@ struct store {
     int reads_until_end;    /* a run that was asked to stop is seen running so often; -1: for ever */
     const char *last_value; /* what list pages give as the last row's sort value */
 
+    const struct run_file *files; /* of every ring */
+    size_t file_count;
+
     /* what was asked */
     struct list_query query;
     char user[64];

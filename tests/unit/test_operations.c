@@ -646,7 +646,8 @@ static void file_give(struct session *to, int64_t size, int64_t known)
 
     snprintf(inside, sizeof inside, "captures/%s", to->id);
     mkdir(data_dir_path(&directory, inside, path), 0700);
-    data_dir_capture_name(to->id, to->run.number, 1, to->run.file, sizeof to->run.file);
+    struct capture_name name = {to->id, to->run.number, 1, 0, ".pcap"};
+    data_dir_capture_name(&name, to->run.file, sizeof to->run.file);
     FILE *file = fopen(data_dir_path(&directory, to->run.file, path), "w");
     assert_non_null(file);
     for (int64_t i = 0; i < size; i++)
@@ -745,7 +746,7 @@ static struct capture_file open_file(int32_t run)
 {
     struct capture_file file;
 
-    assert_done(op_open_capture_file(&context, ID, run, &file, &errors));
+    assert_done(op_open_capture_file(&context, ID, (struct file_choice){.run = run}, &file, &errors));
     return file;
 }
 
@@ -761,7 +762,7 @@ static void file_size_is_the_lesser(void **state)
         file_give(fake_store_add(store, ID, STATE_STARTED), CASES[i].file, CASES[i].row);
         struct capture_file file = open_file(0);
         assert_int_equal(file.size, CASES[i].size);
-        close(file.fd);
+        op_close_capture_file(&file);
     }
 }
 
@@ -776,14 +777,14 @@ static void file_of_each_run(void **state)
         int32_t number = run == 0 ? 3 : run;
         struct capture_file file = open_file(run);
         assert_int_equal(file.size, 10 * number);
-        assert_int_equal(pread(file.fd, &byte, 1, 0), 1);
+        assert_int_equal(pread(file.pieces[0].fd, &byte, 1, 0), 1);
         assert_int_equal(byte, '0' + number);
-        assert_int_equal(fcntl(file.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
-        assert_true(fcntl(file.fd, F_GETFD) & FD_CLOEXEC);
+        assert_int_equal(fcntl(file.pieces[0].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+        assert_true(fcntl(file.pieces[0].fd, F_GETFD) & FD_CLOEXEC);
         assert_string_equal(file.name + strlen(ID), number == 1   ? ".pcap"
                                                     : number == 2 ? "-run2.pcap"
                                                                   : "-run3.pcap");
-        close(file.fd);
+        op_close_capture_file(&file);
     }
 }
 
@@ -811,13 +812,13 @@ static void file_names(void **state)
         snprintf(row->request.name, sizeof row->request.name, "%s", CASES[i].name);
         struct capture_file file = open_file(0);
         assert_string_equal(file.name, CASES[i].wanted);
-        close(file.fd);
+        op_close_capture_file(&file);
     }
     memset(row->request.name, 'x', sizeof row->request.name - 1);
     struct capture_file file = open_file(0);
     assert_in_range(strlen(file.name), 50, sizeof file.name - 1);
     assert_string_equal(file.name + strlen(file.name) - strlen("x.pcap"), "x.pcap");
-    close(file.fd);
+    op_close_capture_file(&file);
 }
 
 static void no_file(void **state)
@@ -826,25 +827,25 @@ static void no_file(void **state)
 
     (void)state;
     struct session *row = fake_store_add(store, ID, STATE_CREATED);
-    assert_failed(op_open_capture_file(&context, ID, 0, &file, &errors), ERROR_NO_SUCH_FILE, "session-id",
-                  "run 1 of session " ID " has no capture file yet");
+    assert_failed(op_open_capture_file(&context, ID, (struct file_choice){.run = 0}, &file, &errors),
+                  ERROR_NO_SUCH_FILE, "session-id", "run 1 of session " ID " has no capture file yet");
     row->run.state = STATE_ERROR;
-    assert_failed(op_open_capture_file(&context, ID, 0, &file, &errors), ERROR_NO_SUCH_FILE, "session-id",
-                  "run 1 of session " ID " has no capture file");
-    data_dir_capture_name(ID, 1, 1, row->run.file, sizeof row->run.file);
-    assert_failed(op_open_capture_file(&context, ID, 0, &file, &errors), ERROR_NO_SUCH_FILE, "session-id",
-                  "cannot be read");
-    assert_failed(op_open_capture_file(&context, ID, 2, &file, &errors), ERROR_NO_SUCH_FILE, "run",
-                  "session " ID " has no run 2; its newest is 1");
-    assert_failed(op_open_capture_file(&context, OTHER_ID, 0, &file, &errors), ERROR_NO_SUCH_SESSION,
-                  "session-id", OTHER_ID);
-    assert_failed(op_open_capture_file(&context, OTHER_ID, 2, &file, &errors), ERROR_NO_SUCH_SESSION,
-                  "session-id", OTHER_ID);
-    assert_failed(op_open_capture_file(&context, "x", 1, &file, &errors), ERROR_NO_SUCH_SESSION, "session-id",
-                  "x");
+    assert_failed(op_open_capture_file(&context, ID, (struct file_choice){.run = 0}, &file, &errors),
+                  ERROR_NO_SUCH_FILE, "session-id", "run 1 of session " ID " has no capture file");
+    snprintf(row->run.file, sizeof row->run.file, "captures/" ID "/run-1.pcap");
+    assert_failed(op_open_capture_file(&context, ID, (struct file_choice){.run = 0}, &file, &errors),
+                  ERROR_NO_SUCH_FILE, "session-id", "cannot be read");
+    assert_failed(op_open_capture_file(&context, ID, (struct file_choice){.run = 2}, &file, &errors),
+                  ERROR_NO_SUCH_FILE, "run", "session " ID " has no run 2; its newest is 1");
+    assert_failed(op_open_capture_file(&context, OTHER_ID, (struct file_choice){.run = 0}, &file, &errors),
+                  ERROR_NO_SUCH_SESSION, "session-id", OTHER_ID);
+    assert_failed(op_open_capture_file(&context, OTHER_ID, (struct file_choice){.run = 2}, &file, &errors),
+                  ERROR_NO_SUCH_SESSION, "session-id", OTHER_ID);
+    assert_failed(op_open_capture_file(&context, "x", (struct file_choice){.run = 1}, &file, &errors),
+                  ERROR_NO_SUCH_SESSION, "session-id", "x");
     store->fails[FAKE_GET] = ERROR_STORE_BUSY;
-    assert_failed(op_open_capture_file(&context, ID, 1, &file, &errors), ERROR_STORE_BUSY, "",
-                  "told to fail");
+    assert_failed(op_open_capture_file(&context, ID, (struct file_choice){.run = 1}, &file, &errors),
+                  ERROR_STORE_BUSY, "", "told to fail");
 }
 
 /* ---- lists ---- */
@@ -1229,7 +1230,7 @@ static void ask(const char *method, const char *path, const char *query, const c
 static void done(void)
 {
     if (answer.has_file)
-        close(answer.file.fd);
+        close(answer.file.pieces[0].fd);
     free(answer.body);
     json_object_put(body);
     body = NULL;

@@ -2,8 +2,10 @@
  * The capture file and the writer in front of it. What is written is read back with libpcap. write(), fsync()
  * and pread() of the product pass through here (the linker's --wrap), so that the disk can fail at any byte.
  */
-#include "capture/pcap_file.h"
+#include "capture/capture_file.h"
 #include "capture/writer.h"
+#include "core/session.h"
+#include "host/data_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +29,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-enum { SNAPLEN = 262144, MIB = 1 << 20 };
+enum { SNAPLEN = 262144, MIB = 1 << 20, PCAP_PACKET_HEADER_SIZE = 16 };
 
 /* ---- the disk ---- */
 
@@ -210,8 +212,17 @@ static void sink_append(struct sink *sink, size_t number, uint32_t size)
 /* Closes without making anything durable, as a crash does. */
 static void sink_drop(struct sink *sink)
 {
-    close(sink->fd);
-    close(sink->directory_fd);
+    capture_file_drop(sink);
+}
+
+static enum status create_at(const char *name, int linktype, struct sink *sink, struct error *error)
+{
+    static struct file_header header;
+    struct file_subject subject = {
+        .linktype = linktype, .snaplen = SNAPLEN, .interface = "", .description = "", .filter = ""};
+
+    pcap_format.make_header(&subject, &header);
+    return capture_file_create(name, &pcap_format, &header, sink, error);
 }
 
 static struct sink create(int linktype)
@@ -220,7 +231,7 @@ static struct sink create(int linktype)
     struct error error;
 
     unlink(path);
-    if (pcap_file_create(path, linktype, SNAPLEN, &sink, &error) != STATUS_OK)
+    if (create_at(path, linktype, &sink, &error) != STATUS_OK)
         fail_msg("%s", error.message);
     return sink;
 }
@@ -289,7 +300,7 @@ static int64_t size_of_packets(const uint32_t *sizes, size_t count)
     return size;
 }
 
-static void assert_tally(const struct pcap_tally *tally, const uint32_t *sizes, size_t count)
+static void assert_tally(const struct file_tally *tally, const uint32_t *sizes, size_t count)
 {
     int64_t size = size_of_packets(sizes, count);
 
@@ -316,7 +327,7 @@ static void what_is_written_can_be_read(void **state)
         assert_int_equal(sink.size, size_of_packets(SIZES, i + 1));
         assert_int_equal(size_of(path), sink.size);
     }
-    assert_int_equal(sink.ops->close(&sink, &error), STATUS_OK);
+    assert_int_equal(sink.ops->close(&sink, NULL, &error), STATUS_OK);
     assert_int_equal(disk.syncs, 2);
     assert_holds(SIZES, COUNT(SIZES));
 }
@@ -336,12 +347,12 @@ static void linktypes(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(TYPES); i++) {
         struct sink sink = create(TYPES[i]);
-        struct pcap_tally tally;
+        struct file_tally tally;
         struct error error;
         sink_drop(&sink);
         reader_close(reader_open(TYPES[i]));
-        assert_int_equal(pcap_file_reopen(path, &sink, &tally, &error), STATUS_OK);
-        assert_int_equal(pcap_file_linktype(&sink), TYPES[i]);
+        assert_int_equal(capture_file_reopen(path, &pcap_format, &sink, &tally, &error), STATUS_OK);
+        assert_int_equal(capture_file_linktype(&sink), TYPES[i]);
         sink_drop(&sink);
     }
 }
@@ -362,7 +373,7 @@ static void a_file_is_never_overwritten(void **state)
 
     (void)state;
     file_make(SIZES, COUNT(SIZES));
-    assert_int_equal(pcap_file_create(path, DLT_EN10MB, SNAPLEN, &sink, &error), STATUS_INTERNAL);
+    assert_int_equal(create_at(path, DLT_EN10MB, &sink, &error), STATUS_INTERNAL);
     assert_int_equal(error.code, ERROR_HOST);
     assert_holds(SIZES, COUNT(SIZES));
 }
@@ -377,7 +388,7 @@ static void create_leaves_a_held_file_alone(void **state)
     (void)state;
     sink = create(DLT_EN10MB);
     sink_append(&sink, 0, SIZES[0]);
-    assert_int_equal(pcap_file_create(path, DLT_EN10MB, SNAPLEN, &other, &error), STATUS_INTERNAL);
+    assert_int_equal(create_at(path, DLT_EN10MB, &other, &error), STATUS_INTERNAL);
     assert_int_equal(error.code, ERROR_HOST);
     sink_append(&sink, 1, SIZES[1]);
     sink_drop(&sink);
@@ -395,7 +406,7 @@ static void create_where_no_file_can_be(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(PLACES); i++) {
-        assert_int_equal(pcap_file_create(PLACES[i], DLT_EN10MB, SNAPLEN, &sink, &error), STATUS_INTERNAL);
+        assert_int_equal(create_at(PLACES[i], DLT_EN10MB, &sink, &error), STATUS_INTERNAL);
         assert_int_equal(error.code, ERROR_HOST);
     }
     assert_int_equal(next_fd(), before);
@@ -411,8 +422,7 @@ static void create_on_a_full_disk(void **state)
     unlink(path);
     for (disk.room = 0; disk.room < PCAP_FILE_HEADER_SIZE;) {
         size_t room = disk.room;
-        assert_int_equal(pcap_file_create(path, DLT_EN10MB, SNAPLEN, &sink, &error),
-                         STATUS_RESOURCE_EXHAUSTED);
+        assert_int_equal(create_at(path, DLT_EN10MB, &sink, &error), STATUS_RESOURCE_EXHAUSTED);
         assert_int_equal(error.code, ERROR_STORE_FULL);
         disk.room = room + 1;
     }
@@ -539,7 +549,7 @@ static void close_tells_what_fsync_said(void **state)
         int before = next_fd();
         struct sink sink = create(DLT_EN10MB);
         disk.sync_cause = CASES[i].cause;
-        assert_int_equal(sink.ops->close(&sink, &error), error_code_status(CASES[i].code));
+        assert_int_equal(sink.ops->close(&sink, NULL, &error), error_code_status(CASES[i].code));
         assert_int_equal(error.code, CASES[i].code);
         assert_int_equal(next_fd(), before);
         disk_mend();
@@ -548,13 +558,13 @@ static void close_tells_what_fsync_said(void **state)
 
 /* ---- reopening ---- */
 
-static struct sink reopen(struct pcap_tally *tally)
+static struct sink reopen(struct file_tally *tally)
 {
     struct sink sink;
     struct error error;
 
     memset(tally, 0xa5, sizeof *tally);
-    if (pcap_file_reopen(path, &sink, tally, &error) != STATUS_OK)
+    if (capture_file_reopen(path, &pcap_format, &sink, tally, &error) != STATUS_OK)
         fail_msg("%s", error.message);
     assert_int_equal(sink.size, tally->size);
     assert_int_equal(size_of(path), tally->size);
@@ -565,13 +575,13 @@ static struct sink reopen(struct pcap_tally *tally)
 static void assert_not_reopened(enum error_code code)
 {
     struct sink sink;
-    struct pcap_tally tally;
+    struct file_tally tally;
     struct error error;
     size_t before_size, after_size;
     uint8_t *before = file_read(path, &before_size);
     int fd = next_fd();
 
-    assert_int_equal(pcap_file_reopen(path, &sink, &tally, &error), error_code_status(code));
+    assert_int_equal(capture_file_reopen(path, &pcap_format, &sink, &tally, &error), error_code_status(code));
     assert_int_equal(error.code, code);
     assert_int_equal(next_fd(), fd);
     uint8_t *after = file_read(path, &after_size);
@@ -583,7 +593,7 @@ static void assert_not_reopened(enum error_code code)
 
 static void reopen_cut_at(const uint8_t *data, size_t cut)
 {
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     file_write(path, data, cut);
     if (cut < PCAP_FILE_HEADER_SIZE) {
@@ -615,7 +625,7 @@ static void reopen_cut_at_every_byte(void **state)
 /* The file with this behind its packets comes back without it. */
 static void assert_tail_goes(const void *tail, size_t size)
 {
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     file_make(SIZES, COUNT(SIZES));
     file_append(path, tail, size);
@@ -667,7 +677,7 @@ static void tails_that_are_no_record(void **state)
 /* Even where a sound record lies behind a hole, the file ends at the hole. */
 static void hole_in_the_middle(void **state)
 {
-    struct pcap_tally tally;
+    struct file_tally tally;
     size_t size;
 
     (void)state;
@@ -685,7 +695,7 @@ static void hole_in_the_middle(void **state)
 /* Reopening twice is reopening once. */
 static void reopen_a_sound_file(void **state)
 {
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     (void)state;
     file_make(SIZES, COUNT(SIZES));
@@ -702,7 +712,7 @@ static void unreadable_places(void **state)
 {
     uint32_t sizes[12];
     static const int64_t PLACES[] = {0, 30, MIB - 1, MIB, 2 * MIB};
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     (void)state;
     for (size_t i = 0; i < COUNT(sizes); i++)
@@ -722,7 +732,7 @@ static void unreadable_places(void **state)
 static void interrupted_reads(void **state)
 {
     struct sink sink;
-    struct pcap_tally tally;
+    struct file_tally tally;
     struct error error;
 
     (void)state;
@@ -730,7 +740,7 @@ static void interrupted_reads(void **state)
     disk.read_interrupts = 5;
     sink = reopen(&tally);
     assert_tally(&tally, SIZES, COUNT(SIZES));
-    assert_int_equal(sink.ops->close(&sink, &error), STATUS_OK);
+    assert_int_equal(sink.ops->close(&sink, NULL, &error), STATUS_OK);
     assert_int_equal(disk.syncs, 2);
 }
 
@@ -771,12 +781,12 @@ static void no_file(void **state)
                  {"/tmp", ERROR_HOST}};
     int before = next_fd();
     struct sink sink;
-    struct pcap_tally tally;
+    struct file_tally tally;
     struct error error;
 
     (void)state;
     for (size_t i = 0; i < COUNT(CASES); i++) {
-        if (pcap_file_reopen(CASES[i].path, &sink, &tally, &error) == STATUS_OK ||
+        if (capture_file_reopen(CASES[i].path, &pcap_format, &sink, &tally, &error) == STATUS_OK ||
             error.code != CASES[i].code)
             fail_msg("%s: code %d", CASES[i].path, error.code);
     }
@@ -786,7 +796,7 @@ static void no_file(void **state)
 static void reopen_leaves_a_held_file_alone(void **state)
 {
     struct sink sink = create(DLT_EN10MB);
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     (void)state;
     for (size_t i = 0; i < COUNT(SIZES); i++)
@@ -804,7 +814,7 @@ static void reopen_leaves_a_held_file_alone(void **state)
 static void large_records_across_the_edge(void **state)
 {
     uint32_t sizes[] = {SNAPLEN, SNAPLEN, SNAPLEN, 0, SNAPLEN, 3};
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     (void)state;
     for (int delta = -18; delta <= 18; delta++) {
@@ -824,7 +834,7 @@ static void large_records_across_the_edge(void **state)
 static void many_large_records(void **state)
 {
     uint32_t sizes[40];
-    struct pcap_tally tally;
+    struct file_tally tally;
 
     (void)state;
     for (size_t i = 0; i < COUNT(sizes); i++)
@@ -891,14 +901,15 @@ static enum status memory_write(struct sink *sink, struct batch *batch, struct e
     return all ? STATUS_OK : error_set(error, ERROR_STORE_FULL, NULL, "write %d failed", memory.writes);
 }
 
-static enum status memory_close(struct sink *sink, struct error *error)
+static enum status memory_close(struct sink *sink, const struct sink_summary *summary, struct error *error)
 {
-    (void)sink;
+    (void)sink, (void)summary;
     memory.closes++;
     return memory.close_code == 0 ? STATUS_OK : error_set(error, memory.close_code, NULL, "close failed");
 }
 
-static const struct sink_ops MEMORY_OPS = {memory_packet_size, memory_encode, memory_write, memory_close};
+static const struct sink_ops MEMORY_OPS = {
+    .packet_size = memory_packet_size, .encode = memory_encode, .write = memory_write, .close = memory_close};
 
 static int memory_open(void **state)
 {
@@ -1000,7 +1011,7 @@ static void writer_of_nothing(void **state)
     (void)state;
     assert_false(writer_has_pending(writer));
     assert_int_equal(writer_packet_size(writer, 100), MEMORY_HEADER + 100);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_totals(&totals, 0, 0);
     assert_int_equal(memory.writes, 0);
     assert_int_equal(memory.closes, 1);
@@ -1015,7 +1026,7 @@ static void writer_keeps_order(void **state)
 
     (void)state;
     append_some(writer, 0, MANY);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_totals(&totals, MANY, 0);
     assert_memory_holds(MANY);
     assert_true(memory.writes > 20);
@@ -1030,7 +1041,7 @@ static void writer_fills_batches_to_the_byte(void **state)
     (void)state;
     for (int i = 0; i < 8; i++)
         writer_append(writer, &quarter, writer_packet_size(writer, quarter.captured));
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_int_equal(totals.packets, 8);
     assert_int_equal(memory.writes, 2);
 }
@@ -1048,7 +1059,7 @@ static void full_batches_say_up_to_when(void **state)
     }
     totals = settled(writer, 4);
     assert_int_equal(totals.flushed_ms, packet_make(4, 0).timestamp_ns / 1000000);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_int_equal(totals.packets, 5);
 }
 
@@ -1073,7 +1084,7 @@ static void writer_flushes(void **state)
     writer_read_totals(writer, &totals);
     assert_int_equal(totals.flushed_ms, 5678);
     assert_int_equal(memory.writes, 1);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_memory_holds(3);
 }
 
@@ -1095,7 +1106,7 @@ static void writer_does_not_promise(void **state)
     sem_post(&memory.gate);
     totals = settled(writer, 10);
     assert_int_equal(totals.flushed_ms, 1000);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_memory_holds(10);
 }
 
@@ -1115,7 +1126,7 @@ static void writer_has_patience(void **state)
     assert_totals(&totals, 0, 0);
     for (int i = 0; i < 4; i++)
         sem_post(&memory.gate);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_totals(&totals, THREE_MIB_AND_SOME, 0);
     assert_memory_holds(THREE_MIB_AND_SOME);
     assert_int_equal(memory.writes, 4);
@@ -1147,7 +1158,7 @@ static void fail_for_good_at(size_t room)
     append_some(writer, MANY, MANY + MORE);
     writer_flush(writer, 5678);
     writer_flush(writer, 6789);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_totals(&totals, fit, MANY + MORE - fit);
     assert_memory_holds(fit);
     assert_int_equal(totals.error.code, ERROR_STORE_FULL);
@@ -1174,7 +1185,7 @@ static void writer_tells_of_close(void **state)
     (void)state;
     memory.close_code = ERROR_HOST;
     append_some(writer, 0, 5);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_int_equal(totals.packets, 5);
     assert_int_equal(totals.lost_packets, 0);
     assert_true(totals.failed);
@@ -1183,7 +1194,7 @@ static void writer_tells_of_close(void **state)
     memory.room = 0;
     writer = memory_writer();
     append_some(writer, 0, 5);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_int_equal(totals.lost_packets, 5);
     assert_int_equal(totals.error.code, ERROR_STORE_FULL);
 }
@@ -1199,7 +1210,7 @@ static void writer_goes_on_from_a_start(void **state)
     writer_read_totals(writer, &totals);
     assert_memory_equal(&totals, &start, sizeof totals);
     append_some(writer, 0, 3);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_int_equal(totals.packets, 103);
     assert_int_equal(totals.packet_bytes, 2000 + bytes_of(3));
     assert_int_equal(totals.size, 3000 + bytes_of(3) + 3 * MEMORY_HEADER);
@@ -1215,7 +1226,7 @@ static void writer_keeps_the_reserve(void **state)
 
     (void)state;
     append_some(writer, 0, 2000);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_totals(&totals, 0, 2000);
     assert_int_equal(totals.error.code, ERROR_STORE_FULL);
     assert_non_null(strstr(totals.error.message, "the disk is nearly full"));
@@ -1224,15 +1235,15 @@ static void writer_keeps_the_reserve(void **state)
 
 static void reserve_is_an_eighth_at_most(void **state)
 {
-    uint64_t most = writer_reserve(directory, UINT64_MAX);
+    uint64_t most = data_dir_reserve(directory, UINT64_MAX);
 
     (void)state;
     assert_true(most > 0);
     assert_true(most < UINT64_MAX / 8);
-    assert_true(writer_reserve(directory, most) == most);
-    assert_true(writer_reserve(directory, most - 1) == most - 1);
-    assert_true(writer_reserve(directory, 0) == 0);
-    assert_true(writer_reserve("/no/such/place", 5) == 0);
+    assert_true(data_dir_reserve(directory, most) == most);
+    assert_true(data_dir_reserve(directory, most - 1) == most - 1);
+    assert_true(data_dir_reserve(directory, 0) == 0);
+    assert_true(data_dir_reserve("/no/such/place", 5) == 0);
 }
 
 static void space_is_checked(void **state)
@@ -1264,7 +1275,7 @@ static void writer_into_a_file(void **state)
     (void)state;
     disk.room = 5 * MIB / 2;
     append_some(writer, 0, MANY);
-    writer_close(writer, &totals);
+    writer_close(writer, NULL, &totals);
     assert_true(totals.failed);
     assert_int_equal(totals.error.code, ERROR_STORE_FULL);
     assert_int_equal(totals.packets + totals.lost_packets, MANY);

@@ -46,8 +46,11 @@ def check_session(session):
     assert ("stop_reason" in session) == ended
     assert session["id"] == session["sessionid"]
     assert session["filesize"] == min(session["filesize_bytes"], 2**31 - 1)
+    stream = session["request"].get("capmode") == "STREAM"
+    for counter in ("packets_streamed", "packets_unsent", "packets_fragmented"):
+        assert (counter in session["runtime"]) == stream
     if session["sessionstatus"] in ("STARTED", "FINISHED"):
-        assert "started" in session["runtime"] and "filelocation" in session
+        assert "started" in session["runtime"] and ("filelocation" in session) != stream
 
 
 def check_answer(method, response):
@@ -61,6 +64,9 @@ def check_answer(method, response):
     if response.status_code >= 400:
         check_shape("ApiError", body)
         assert body["error_code"] == body["related_errors"][0]["error_code"]
+    elif "namespaces" in body:
+        check_shape("CapturePointList", body)
+        assert body["result_count"] == len(body["results"])
     elif "results" in body:
         check_shape("PacketCaptureSessionList", body)
         for session in body["results"]:
@@ -132,16 +138,20 @@ class Client:
     def list(self, **parameters):
         return self.json("GET", "/sessions", params=parameters)
 
+    def points(self, **parameters):
+        return self.json("GET", "/points", params=parameters)
+
     def delete_all(self):
         if self.prefix == POLICY:
             return self.json("DELETE", "/sessions")
         return self.json("POST", "/sessions?action=delete")
 
-    def download(self, session, run=None, **headers):
+    def download(self, session, run=None, file=None, **headers):
         """The response of a download."""
         name = "CapturedFile" if self.prefix == POLICY else "capturefile"
+        choice = {key: value for key, value in (("run", run), ("file", file)) if value is not None}
         response = self.call("GET", f"{self.prefix}/session/{identity(session)}/{name}",
-                             params={} if run is None else {"run": run},
+                             params=choice,
                              headers={"Accept": "application/octet-stream", "Accept-Encoding": "identity", **headers})
         if response.status_code >= 400:
             raise Refused(response, check_answer("GET", response))

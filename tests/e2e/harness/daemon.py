@@ -130,11 +130,21 @@ class Daemon(Program):
                 if sandbox.parent_of(pid) == self.process.pid}
 
     def pid(self, role):
-        """Of "parent", "front end" or "worker"; None while there is none."""
+        """Of "parent", "front end", "worker" or "broker"; None while there is none."""
         if role == "parent":
             return self.process.pid
+        if role == "broker":
+            return self.broker()
         for pid, line in self.children().items():
             if ("pktcap-worker" in line.split(" ")[0]) == (role == "worker"):
+                return pid
+        return None
+
+    def broker(self):
+        """The worker's child."""
+        worker = self.pid("worker")
+        for pid in sandbox.processes():
+            if worker is not None and sandbox.parent_of(pid) == worker:
                 return pid
         return None
 

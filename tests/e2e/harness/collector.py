@@ -1,0 +1,124 @@
+"""Collectors of streams: hosts of their own, in a network namespace each, at the far end of a veth."""
+import itertools
+import os
+import socket
+import subprocess
+import threading
+
+from harness import sandbox
+from harness.judges import Tcpdump
+from harness.wait import wait_until
+
+NUMBERS = itertools.count(1)
+STREAM_PORT = 4754
+GRE_ETHERNET, GRE_IPV4, GRE_IPV6 = b"\0\0\x65\x58", b"\0\0\x08\x00", b"\0\0\x86\xdd"
+
+
+def in_namespace(path, make):
+    """What make() gives in another network namespace: a socket stays where it was made."""
+    results = []
+
+    def work():
+        with open(path) as namespace:
+            sandbox.check(sandbox.libc.setns(namespace.fileno(), sandbox.CLONE_NEWNET), "setns")
+        results.append(make())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert results, "it failed in the other namespace"
+    return results[0]
+
+
+class Listener:
+    """A UDP socket of the collector: gets whole datagrams with a good checksum, from any source port."""
+
+    def __init__(self, collector, port=STREAM_PORT):
+        family = socket.AF_INET6 if ":" in collector.address else socket.AF_INET
+
+        def make():
+            made = socket.socket(family, socket.SOCK_DGRAM)
+            made.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+            made.bind((collector.address, port))
+            return made
+
+        self.socket = in_namespace(collector.namespace, make)
+        self.socket.setblocking(False)
+        self.payloads, self.ports = [], []
+
+    def read(self):
+        """Everything that arrived so far: GRE and packet."""
+        while True:
+            try:
+                payload, source = self.socket.recvfrom(1 << 16)
+            except BlockingIOError:
+                return self.payloads
+            self.payloads.append(payload)
+            self.ports.append(source[1])
+
+    def wait_for(self, count, timeout=5):
+        wait_until(lambda: len(self.read()) >= count, timeout, f"{count} packets at the collector")
+        return self.frames()
+
+    def frames(self):
+        assert all(payload[:4] == GRE_ETHERNET for payload in self.read())
+        return [payload[4:] for payload in self.payloads]
+
+    def close(self):
+        self.socket.close()
+
+
+class Collector:
+    def __init__(self, ipv6=False, mtu=1500):
+        number = next(NUMBERS)
+        self.near, self.ipv6 = f"out{number}", ipv6
+        self.process = subprocess.Popen(["unshare", "-n", "sleep", "infinity"])
+        self.namespace = f"/proc/{self.process.pid}/ns/net"
+        wait_until(lambda: os.stat(self.namespace).st_ino != sandbox.here(), what="the collector's namespace")
+        self.enter = ("nsenter", f"--net={self.namespace}")
+        self.listeners, network = [], f"fd00:{number:x}::" if ipv6 else f"10.77.{number}."
+        self.local, self.address = f"{network}1", f"{network}2"
+        sandbox.ip(f"link add {self.near} mtu {mtu} type veth peer name in0 mtu {mtu} netns {self.process.pid}")
+        self.configure(self.near, self.local)
+        self.configure("in0", self.address, *self.enter)
+        self.wait_until_it_answers()
+
+    def configure(self, interface, address, *enter):
+        if self.ipv6:
+            sandbox.run(*enter, "sh", "-c", f"echo 0 >/proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
+        sandbox.run(*enter, "ip", "address", "add", f"{address}/{64 if self.ipv6 else 24}", "dev", interface,
+                    *(["nodad"] if self.ipv6 else []))
+        sandbox.run(*enter, "ip", "link", "set", interface, "up")
+
+    def wait_until_it_answers(self):
+        """Carrier, and each knows the other's MAC address."""
+        wait_until(lambda: subprocess.run(["ping", "-c1", "-W1", self.address], capture_output=True).returncode == 0
+                   if os.path.exists("/bin/ping") else self.echoes(), what="the collector's host")
+
+    def echoes(self):
+        listener = Listener(self, 9)
+        with socket.socket(listener.socket.family, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"probe", (self.address, 9))
+        try:
+            wait_until(listener.read, 0.2)
+            return True
+        except AssertionError:
+            return False
+        finally:
+            listener.close()
+
+    def listen(self, port=STREAM_PORT):
+        self.listeners.append(Listener(self, port))
+        return self.listeners[-1]
+
+    def tcpdump(self, path, *words):
+        dump = Tcpdump("in0", path, *words, prefix=self.enter)
+        dump.wait_until_it_listens()
+        return dump
+
+    def remove(self):
+        for listener in self.listeners:
+            listener.close()
+        sandbox.run("ip", "link", "del", self.near)
+        self.process.kill()
+        self.process.wait()
