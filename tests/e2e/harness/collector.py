@@ -112,7 +112,7 @@ class Collector:
         return self.listeners[-1]
 
     def tcpdump(self, path, *words):
-        dump = Tcpdump("in0", path, *words, prefix=self.enter)
+        dump = Tcpdump("in0", path, *words, inside=self.enter)
         dump.wait_until_it_listens()
         return dump
 
