@@ -230,15 +230,16 @@ static void make_header(const struct capture *capture, struct file_header *heade
 {
     const struct session *session = &capture->plan.session;
     const struct packet_capture_request *request = &session->request;
-    char description[1200];
+    char description[1200], interface[POINT_VALUE_SIZE], filter[FILE_TEXT_MAX];
     struct file_subject subject = {
         .linktype = capture->tap->linktype,
         .snaplen = (uint32_t)session->limits.snaplen,
-        .interface = request->capvalue,
+        .interface = point_value(&capture->point, interface),
         .description = description,
-        .filter = request->capexpression,
+        .filter = filter,
     };
 
+    filter_describe(request, capture->tap->linktype, &capture->exclusions, filter, sizeof filter);
     snprintf(description, sizeof description, "%s of session %s",
              names_of(&cappoint_names, (int)request->cappoint),
              request->name[0] == '\0' ? session->id : request->name);

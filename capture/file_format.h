@@ -9,6 +9,7 @@
 
 enum {
     FILE_HEADER_MAX = 16384,
+    FILE_TEXT_MAX = 4096, /* what of a text goes into a header */
     FILE_TRAILER_MAX = 128,
     FILE_RECORD_MAX = 1 << 20, /* no record of ours is larger */
 };
@@ -17,7 +18,7 @@ enum {
 struct file_subject {
     int linktype; /* DLT_ value */
     uint32_t snaplen;
-    const char *interface;   /* as the request names it */
+    const char *interface;   /* IFNAME or NETNS/IFNAME */
     const char *description; /* what was captured, in words */
     const char *filter;
 };

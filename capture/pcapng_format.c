@@ -25,7 +25,7 @@ enum { SHB_OS = 3, SHB_USERAPPL = 4 };
 enum { IF_NAME = 2, IF_DESCRIPTION = 3, IF_TSRESOL = 9, IF_FILTER = 11, IF_OS = 12 };
 enum { ISB_STARTTIME = 2, ISB_ENDTIME, ISB_IFRECV, ISB_IFDROP, ISB_FILTERACCEPT, ISB_OSDROP, ISB_USRDELIV };
 
-enum { TEXT_MAX = 4096 /* what of a text goes into an option */, STATISTICS_COUNT = 7 };
+enum { STATISTICS_COUNT = 7 };
 
 struct block_head {
     uint32_t type, size;
@@ -102,9 +102,9 @@ static void put_option(struct block *block, uint16_t code, const void *data, siz
 /* Absent texts are left out. A text that is cut ends with a whole character. */
 static void put_text(struct block *block, uint16_t code, const char *text)
 {
-    size_t size = strnlen(text, TEXT_MAX);
+    size_t size = strnlen(text, FILE_TEXT_MAX);
 
-    while (size == TEXT_MAX || (size > 0 && (text[size] & 0xc0) == 0x80))
+    while (size == FILE_TEXT_MAX || (size > 0 && (text[size] & 0xc0) == 0x80))
         size--;
     if (size > 0)
         put_option(block, code, text, size);
@@ -113,8 +113,8 @@ static void put_text(struct block *block, uint16_t code, const char *text)
 /* if_filter says in its first byte what language the filter is in; 0: that of libpcap. */
 static void put_filter(struct block *block, const char *filter)
 {
-    char text[TEXT_MAX + 1] = "";
-    size_t size = strnlen(filter, TEXT_MAX - 1);
+    char text[FILE_TEXT_MAX + 1] = "";
+    size_t size = strnlen(filter, FILE_TEXT_MAX - 1);
 
     if (size == 0)
         return;
@@ -169,7 +169,7 @@ static void put_interface(struct block *block, const struct file_subject *subjec
     block_end(block, start);
 }
 
-/* Each text takes at most TEXT_MAX, so that three of them and the names of this host and program fit. */
+/* Each text takes at most FILE_TEXT_MAX, so that three of them and the names of this host and program fit. */
 static void make_header(const struct file_subject *subject, struct file_header *header)
 {
     struct block block = {.data = header->data};

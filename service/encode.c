@@ -80,15 +80,20 @@ struct json_object *request_encode(const struct packet_capture_request *request,
     return object;
 }
 
-struct json_object *limits_encode(const struct limits *limits)
+struct json_object *limits_encode(const struct limits *limits, const struct packet_capture_request *request)
 {
     struct json_object *object = json_object_new_object();
 
     json_add_integer(object, "capduration", limits->duration_s);
     if (limits->packets != 0)
         json_add_integer(object, "capamount", limits->packets);
-    json_add_integer(object, "capfilesize", limits->file_size_mb);
+    if (request->capmode != CAPMODE_STREAM)
+        json_add_integer(object, "capfilesize", limits->file_size_mb);
+    if (request->capfilecount > 0)
+        json_add_integer(object, "capfilecount", request->capfilecount);
     json_add_integer(object, "capsnaplen", limits->snaplen);
+    if (request->caprate > 0)
+        json_add_integer(object, "caprate", request->caprate);
     return object;
 }
 
@@ -169,7 +174,7 @@ static struct json_object *session_encode(const struct session *session, const s
     json_add_text(object, "sessionid", session->id);
     json_add_text(object, "sessionname", name);
     run_encode(object, session, view->data_dir);
-    json_add(object, "limits", limits_encode(&session->limits));
+    json_add(object, "limits", limits_encode(&session->limits, &session->request));
     json_add(object, "request", request_encode(&session->request, view));
     resource_encode(object, session, name);
     return object;

@@ -34,7 +34,7 @@ char *codec_encode_forecast(const struct forecast *forecast, const struct sessio
     json_add(object, "dry_run", json_object_new_boolean(true));
     json_add(object, "would_start", json_object_new_boolean(forecast_would_start(forecast)));
     json_add(object, "missing", missing_encode(forecast));
-    json_add(object, "limits", limits_encode(&forecast->limits));
+    json_add(object, "limits", limits_encode(&forecast->limits, &forecast->request));
     if (forecast->has_point)
         json_add(object, "point", point_encode(&forecast->point));
     json_add_text(object, "filter", forecast->filter);

@@ -244,6 +244,9 @@ static void history_make(struct fixture *fixture)
     run_end(fixture, &report, STATE_ERROR);
     history_insert(fixture, AT_WORK, session_make_full);
     report = claim_next(fixture, WORKER_A, T0, &session);
+    struct run_file ring[] = {{7, "captures/a/run-1.000007.pcap", 1000, 20, 300},
+                              {8, "captures/a/run-1.000008.pcap", 24, 0, 0}};
+    report.files = ring, report.file_count = COUNT(ring);
     run_start(fixture, &report);
     history_insert(fixture, WAITING, session_make);
 }
