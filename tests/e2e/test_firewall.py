@@ -4,6 +4,8 @@ import signal
 import time
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from harness import sandbox
 from harness.client import Refused
@@ -309,7 +311,8 @@ def test_a_killed_process_leaves_no_table(make_daemon, router, victims):
     before = our_tables()
     assert len(before) == 1
     pids = {**{role: daemon.pid(role) for role in ("parent", "worker")}, "broker": broker_of(daemon.pid("worker"))}
-    daemon.expect_log(r"killed by signal 9", r"broker has ended", r"ended with status", r"its table stays in the packet filter for now")
+    daemon.expect_log(r"killed by signal 9", r"broker has ended", r"ended with status",
+                      r"its table stays in the packet filter for now")
     for role in victims:
         sandbox.kill(pids[role])
     if victims == ["parent"]:
@@ -330,6 +333,31 @@ def broker_of(worker):
     found = [pid for pid in sandbox.processes() if sandbox.parent_of(pid) == worker]
     assert len(found) == 1, found
     return found[0]
+
+
+@pytest.mark.parametrize("interface", ["eth0", "any"])
+def test_in_another_namespace(make_daemon, make_netns, make_netns_wire, interface):
+    """The namespace's own rules count, the table hangs there, and goes from there."""
+    blue = make_netns("blue")
+    wire = make_netns_wire(blue, "farblue")
+    blue.ip("addr add 10.9.0.1/24 dev eth0")
+    blue.run("nft", "-f", "-", input="table inet host { chain c { type filter hook input priority 0;"
+             "udp dport 9 drop\n}\n}\n")
+    rules_before = blue.run("nft", "list", "ruleset")
+    daemon = make_daemon("--ring-mb", "8", "--netns-dirs", make_netns.directory).start()
+    sessions = {kind: daemon.client.started(f"blue/{interface}", cappoint="DVFILTER", filtertype=kind)
+                for kind in ("PRE", "POST")}
+    assert our_tables() == []
+    assert blue.run("nft", "list", "ruleset").count("table inet pktcapd_") == 2
+    for port in (8, 9):
+        packet = IP(src="10.9.0.2", dst="10.9.0.1") / UDP(dport=port)
+        wire.inward.send(bytes(Ether(dst="02:00:00:00:00:aa", src="02:00:00:00:00:bb") / packet))
+    assert ports(packets(daemon.client, sessions["PRE"])) == [8, 9]
+    assert ports(packets(daemon.client, sessions["POST"])) == [8]
+    assert blue.run("nft", "list", "ruleset") == rules_before
+    daemon.client.started(f"blue/{interface}", cappoint="DVFILTER")
+    daemon.kill("parent")
+    wait_until(lambda: blue.run("nft", "list", "ruleset") == rules_before, 5, "the end of the table")
 
 
 def test_what_a_crash_left_is_swept(make_daemon, router):
@@ -416,7 +444,8 @@ def test_the_interface_goes(shared_daemon, client, firewall, wire):
 
 
 def test_without_the_capability(make_daemon, router):
-    daemon = make_daemon("--ring-mb", "8", wrapper=["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"])
+    without = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]
+    daemon = make_daemon("--ring-mb", "8", wrapper=without)
     daemon.start()
     with pytest.raises(Refused) as refused:
         daemon.client.create(router.left, cappoint="DVFILTER")

@@ -103,7 +103,8 @@ class Router:
     @staticmethod
     def commands(interface, side, number, other_mac):
         other = 3 - number
-        return [f"link set {interface} addrgenmode none", f"link set {interface} up", f"addr add 10.{side}.0.{number}/24 dev {interface}",
+        return [f"link set {interface} addrgenmode none", f"link set {interface} up",
+                f"addr add 10.{side}.0.{number}/24 dev {interface}",
                 f"addr add fd00:{side}::{number}/64 dev {interface} nodad",
                 f"neigh add 10.{side}.0.{other} lladdr {other_mac} dev {interface} nud permanent",
                 f"neigh add fd00:{side}::{other} lladdr {other_mac} dev {interface} nud permanent"]
