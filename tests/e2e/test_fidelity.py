@@ -47,10 +47,6 @@ def between_marks(packets):
     return packets[marks[0] : marks[1] + 1]
 
 
-def from_mac(packets, address):
-    return [packet for packet in packets if packet.data[6:12] == mac(address)]
-
-
 BEGIN, END = 2**40, 2**40 + 1
 
 
@@ -216,10 +212,8 @@ def test_tcp_with_segments_joined_and_cut(client, wire, host, tmp_path, on):
     wire.outward.send(numbered(END))
     ours, reference = both.stop(20)
     ours, reference = between_marks(ours), between_marks(reference)
-    # What is sent and what is received may meet on two CPUs, and change places on their way into a ring.
-    for source in (wire.near_mac, wire.far_mac):
-        assert_same(from_mac(ours, source), from_mac(reference, source))
-    assert len(ours) == len(reference)
+    # TCP sends from whichever CPU the last acknowledgement came to: packets may change places on their way into a ring.
+    assert sorted(packet[1:] for packet in ours) == sorted(packet[1:] for packet in reference)
     longest = max(packet.length for packet in ours)
     assert (longest > 10_000) if on else (longest <= 1514)
     assert sum(packet.length for packet in ours) > 2 * BYTES

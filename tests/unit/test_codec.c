@@ -1158,6 +1158,37 @@ static void encode_special_characters(void **state)
     free(session);
 }
 
+/* Counters that could only be 0 elsewhere are shown where they mean something. */
+static void encode_counters_of_rings_and_streams(void **state)
+{
+    static const char *const STREAM[] = {"packets_streamed", "packets_unsent", "packets_fragmented"};
+
+    (void)state;
+    for (int which = 0; which < 4; which++) {
+        struct session *session = session_with_file(STATE_STARTED, 1);
+        bool ring = (which & 1) != 0, stream = (which & 2) != 0;
+        session->request.capfilecount = ring ? 3 : 0;
+        session->request.capmode = stream ? CAPMODE_STREAM : CAPMODE_STANDALONE;
+        session->run.counters.packets_overwritten = 11;
+        session->run.counters.packets_streamed = 12;
+        session->run.counters.packets_unsent = 13;
+        session->run.counters.packets_fragmented = 14;
+        char *text = codec_encode_session(session, &MANAGER);
+        struct json_object *object = parsed(text), *runtime = json_object_object_get(object, "runtime");
+        assert_int_equal(json_object_object_get(runtime, "packets_overwritten") != NULL, ring);
+        if (ring)
+            assert_int_equal(integer_in(runtime, "packets_overwritten"), 11);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(json_object_object_get(runtime, STREAM[i]) != NULL, stream);
+            if (stream)
+                assert_int_equal(integer_in(runtime, STREAM[i]), 12 + i);
+        }
+        json_object_put(object);
+        free(text);
+        free(session);
+    }
+}
+
 /* What "request" says is the request, field by field. Takes text over. */
 static void assert_request(char *text, const char *wanted)
 {
@@ -1440,6 +1471,7 @@ int main(void)
         cmocka_unit_test(encode_what_the_user_named),
         cmocka_unit_test(encode_large_files),
         cmocka_unit_test(encode_special_characters),
+        cmocka_unit_test(encode_counters_of_rings_and_streams),
         cmocka_unit_test(encode_in_the_words_of_the_api),
         cmocka_unit_test(encode_one_error),
         cmocka_unit_test(encode_many_errors),
