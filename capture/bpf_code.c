@@ -18,8 +18,10 @@ static void *room(struct bpf_code *code, void *array, size_t count, size_t size)
     if (count % GROWS_BY != 0 || code->failed)
         return array;
     void *grown = realloc(array, (count + GROWS_BY) * size);
-    code->failed = grown == NULL;
-    return code->failed ? array : grown;
+    if (grown != NULL)
+        return grown;
+    code->failed = true;
+    return array;
 }
 
 static size_t new_label(struct bpf_code *code)

@@ -17,7 +17,7 @@ enum {
     CHUNK = 64,           /* packets of one system call */
     PATIENCE_MS = 250,    /* what one batch may wait for a network that takes no more */
     IMPATIENCE_MS = 5,    /* and the next ones, until one gets through without */
-    HURRY_MS = 300,       /* what all of them may wait when the capture ends */
+    HURRY_MS = 600,       /* what all of them may wait when the capture ends */
     PAUSE_MS = 1,         /* after ENOBUFS, which no poll() waits for */
     REFRESH_MS = 1000,    /* how often the path is looked at */
     LATE_ICMP_MS = 50,    /* how long a closing stream waits for an answer to its last packet */

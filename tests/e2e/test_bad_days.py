@@ -273,11 +273,12 @@ def test_an_address_of_another_machine(make_daemon):
 def test_newer_database(daemon, make_daemon):
     daemon.stop()
     with sqlite3.connect(daemon.data / "pktcapd.db") as database:
+        version, = database.execute("PRAGMA user_version").fetchone()
         database.execute("PRAGMA user_version = 99")
     refused_start(daemon, "newer pktcapd")
     with sqlite3.connect(daemon.data / "pktcapd.db") as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)
-        database.execute("PRAGMA user_version = 1")
+        database.execute(f"PRAGMA user_version = {version}")
     daemon.start()
 
 
