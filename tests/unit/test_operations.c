@@ -1230,7 +1230,7 @@ static void ask(const char *method, const char *path, const char *query, const c
 static void done(void)
 {
     if (answer.has_file)
-        close(answer.file.pieces[0].fd);
+        op_close_capture_file(&answer.file);
     free(answer.body);
     json_object_put(body);
     body = NULL;

@@ -17,8 +17,12 @@
 
 static const struct config CONFIG = {
     .default_duration = 600, .max_duration = 86400, .max_filesize = 10000, .max_snaplen = 262144};
-static const struct service SERVICE = {
-    .config = &CONFIG, .node_id = "0b0e0c8a-7d53-4c7c-8b55-1d2c3b4a5f60", .node_name = "edge-7"};
+/* No worker is there. */
+static const struct data_dir DIRECTORY = {.path = "/no/such/place", .shown = "/no/such/place"};
+static const struct service SERVICE = {.config = &CONFIG,
+                                       .directory = &DIRECTORY,
+                                       .node_id = "0b0e0c8a-7d53-4c7c-8b55-1d2c3b4a5f60",
+                                       .node_name = "edge-7"};
 
 static struct packet_capture_request request;
 static struct errors errors;
