@@ -184,4 +184,4 @@ def test_descriptors_sent_to_the_broker_are_closed(daemon):
             request = struct.pack("=IiQ", ABILITIES, 0, 1).ljust(REQUEST_SIZE, b"\0")
             client.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))])
             assert client.recv(65536)
-        assert len(os.listdir(f"/proc/{broker}/fd")) <= before
+        wait_until(lambda: len(os.listdir(f"/proc/{broker}/fd")) <= before, 5, "the last one's end")
