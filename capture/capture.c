@@ -187,12 +187,19 @@ static bool take_packet(void *context, const struct packet *packet)
     return capture->limit_reached == 0 && capture->read_bytes < READ_MOST;
 }
 
+static bool take_for_stream(void *context, const struct packet *packet)
+{
+    struct packet cut = *packet;
+
+    return capture_stream_takes(context, &cut) ? take_packet(context, &cut) : true;
+}
+
 /* One read takes no more than the disk does at a time, so that a slow one does not hold up stop and deadline.
  * *more says that packets are waiting. */
 static int read_packets(struct capture *capture, bool *more)
 {
     capture->read_bytes = 0;
-    int got = tap_read(capture->tap, take_packet, capture);
+    int got = tap_read(capture->tap, capture->echo == NULL ? take_packet : take_for_stream, capture);
     *more = got == TAP_PACKETS_A_READ || capture->read_bytes >= READ_MOST;
     return got;
 }
@@ -479,6 +486,7 @@ void capture_free(struct capture *capture)
     close(capture->order_fd);
     pthread_mutex_destroy(&capture->mutex);
     rate_free(&capture->rate);
+    echo_free(capture->echo);
     if (capture->ring != NULL)
         ring_free(capture->ring);
     free(capture->plan.files);

@@ -174,6 +174,7 @@ static void find_point(struct capture *capture)
 {
     const struct packet_capture_request *request = &capture->plan.session.request;
     const struct capture_plan *plan = &capture->plan;
+    char value[POINT_VALUE_SIZE];
     struct error error;
     enum status status =
         point_find(plan->broker, request->cappoint, request->capvalue, &capture->point, &error);
@@ -188,6 +189,9 @@ static void find_point(struct capture *capture)
                       "network namespace %.200s was replaced by another of the same name while no worker "
                       "was running",
                       capture->point.netns);
+    if (status == STATUS_OK && !capture->point.up)
+        status = error_set(&error, ERROR_UNKNOWN_INTERFACE, NULL, "interface %s is down",
+                           point_value(&capture->point, value));
     if (status == STATUS_OK)
         status = point_watch_open(plan->broker, &capture->point, &capture->watch, &error);
     if (status != STATUS_OK) {
@@ -195,6 +199,25 @@ static void find_point(struct capture *capture)
         return;
     }
     place_of(&capture->point, plan->boot_id, capture->run.place);
+}
+
+/* What the tap keeps of a packet: of a stream, enough to know its own packets by. */
+static uint32_t snaplen_of(const struct capture *capture)
+{
+    uint32_t snaplen = (uint32_t)capture->plan.session.limits.snaplen;
+
+    return capture_is_stream(capture) && snaplen < ECHO_SNAPLEN ? ECHO_SNAPLEN : snaplen;
+}
+
+/* Rather than claim that none of the API's packets are in the file. */
+static void note_missing(struct capture *capture)
+{
+    char text[160];
+
+    snprintf(text, sizeof text,
+             "the API's own packets are left out for %zu addresses of this host, and not for %zu others",
+             capture->exclusions.api_count, capture->exclusions.api_missing);
+    capture_note(capture, text);
 }
 
 static void open_tap(struct capture *capture)
@@ -207,7 +230,7 @@ static void open_tap(struct capture *capture)
         .exclusions = &capture->exclusions,
         .session = capture->plan.session.id,
         .worker = capture->plan.worker,
-        .snaplen = (uint32_t)capture->plan.session.limits.snaplen,
+        .snaplen = snaplen_of(capture),
         .ring_mb = capture->plan.ring_mb,
     };
     enum stop_reason reason = STOP_INTERNAL;
@@ -217,11 +240,14 @@ static void open_tap(struct capture *capture)
         capture->interface_dropped = capture->interface_dropped_start;
     const struct own_traffic_settings own = {.api_address = capture->plan.session.api_address,
                                              .api_ports = capture->plan.api_ports,
-                                             .run_key = capture->plan.lease.key};
+                                             .run_key = capture->plan.lease.key,
+                                             .point = &capture->point};
     if (own_traffic_find(request, &own, capture->plan.broker, &capture->exclusions, &error) != STATUS_OK) {
         capture_end_with_error(capture, STOP_INTERNAL, &error);
         return;
     }
+    if (capture->exclusions.api_missing > 0)
+        note_missing(capture);
     if (tap_open(&settings, &capture->tap, &reason, &error) != STATUS_OK)
         capture_end_with_error(capture, reason, &error);
 }

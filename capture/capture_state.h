@@ -6,6 +6,7 @@
 #define PKTCAPD_CAPTURE_CAPTURE_STATE_H
 
 #include "capture/capture.h"
+#include "capture/echo.h"
 #include "capture/point_watch.h"
 #include "capture/rate.h"
 #include "capture/ring.h"
@@ -30,6 +31,7 @@ struct capture {
     struct point_watch *watch;
     struct filter_exclusions exclusions; /* the service's own traffic */
     struct tap *tap;
+    struct echo *echo; /* of a stream */
     struct sink sink;
     bool sink_open; /* and not yet the writer's */
     struct writer *writer;
@@ -77,6 +79,10 @@ bool capture_is_stream(const struct capture *capture);
 /* capture_stream.c: opens the way to the collector, and takes an earlier worker's stream over. */
 void capture_open_stream(struct capture *capture);
 void capture_take_stream_over(struct capture *capture);
+
+/* Whether a stream takes a packet: nothing that it sent itself. To know that, the tap keeps more of a packet
+ * than the stream sends; it is cut here. */
+bool capture_stream_takes(struct capture *capture, struct packet *packet);
 
 /* Adds a sentence to errormsg. */
 void capture_note(struct capture *capture, const char *text);

@@ -4,6 +4,8 @@
 #include "capture/stream_sink.h"
 #include "core/clock.h"
 
+#include <pcap/dlt.h>
+
 bool capture_is_stream(const struct capture *capture)
 {
     return capture->plan.session.request.capmode == CAPMODE_STREAM;
@@ -30,10 +32,27 @@ void capture_open_stream(struct capture *capture)
         return;
     }
     capture->sink_open = true;
+    capture->echo = echo_open(settings.linktype == DLT_EN10MB);
+    if (capture->echo == NULL) {
+        error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
+        capture_hold_back(capture, &error);
+    }
     capture->sink.streamed = capture->totals.streamed;
     capture->sink.streamed_bytes = capture->totals.packet_bytes;
     capture->sink.unsent = capture->totals.unsent;
     capture->sink.fragmented = capture->totals.fragmented;
+}
+
+bool capture_stream_takes(struct capture *capture, struct packet *packet)
+{
+    uint32_t snaplen = (uint32_t)capture->plan.session.limits.snaplen;
+
+    if (echo_is_own(capture->echo, packet->data, packet->captured))
+        return false;
+    if (packet->captured > snaplen)
+        packet->captured = snaplen;
+    echo_note(capture->echo, packet->data, packet->captured);
+    return true;
 }
 
 void capture_take_stream_over(struct capture *capture)
