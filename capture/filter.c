@@ -252,6 +252,9 @@ static void add_options(struct build *build, const struct packet_capture_request
 
     add_options_of(build, request, false);
     filter_terms_read(request, OPTION_INNER, &ignored, build->errors);
+    if (filter_contradicts_inner(request))
+        errors_add(build->errors, ERROR_CONFLICT, "options",
+                   "option INNER is false, and VNI or another INNER says that it is true");
     if (build->inner != NULL)
         add_tunnel(build, request);
     for (size_t i = 0; i < filter_option_count(request); i++)

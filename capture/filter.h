@@ -48,6 +48,7 @@ struct filter_exclusions {
                                * sends; mask 0: none. Kernel places only: for others, the caller checks */
     size_t api_count;         /* TCP to and from these local addresses and ports */
     struct filter_endpoint api[FILTER_API_MAX];
+    size_t api_missing; /* further ones that found no room */
     bool has_stream;
     struct filter_endpoint stream;        /* where the session's own stream goes */
     struct filter_endpoint stream_source; /* port unused: where it comes from; family 0: unknown */

@@ -121,12 +121,12 @@ static bool write_ipv6(const struct filter_option *option, const char *value, ch
     return true;
 }
 
-const char filter_option_true[] = "true";
+const char filter_option_true[] = "true", filter_option_false[] = "false";
 
 static bool write_truth(const struct filter_option *option, const char *value, char term[FILTER_TERM_SIZE])
 {
     (void)option;
-    if (strcmp(value, filter_option_true) != 0 && strcmp(value, "false") != 0)
+    if (strcmp(value, filter_option_true) != 0 && strcmp(value, filter_option_false) != 0)
         return false;
     snprintf(term, FILTER_TERM_SIZE, "%s", value);
     return true;

@@ -38,7 +38,7 @@ struct filter_option {
 
 /* The values of VNI and INNER, as write_term() wrote them. */
 uint32_t filter_option_number(const char *term);
-extern const char filter_option_true[];
+extern const char filter_option_true[], filter_option_false[];
 
 /* NULL for a number that is no option's. */
 const struct filter_option *filter_option(enum option_name name);

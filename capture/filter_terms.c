@@ -18,14 +18,22 @@ bool filter_has_option(const struct packet_capture_request *request, enum option
     return false;
 }
 
-bool filter_is_inner(const struct packet_capture_request *request)
+static bool says_inner(const struct packet_capture_request *request, const char *truth)
 {
     for (size_t i = 0; i < filter_option_count(request); i++)
-        if (request->options[i].name == OPTION_VNI ||
-            (request->options[i].name == OPTION_INNER &&
-             strcmp(request->options[i].value, filter_option_true) == 0))
+        if (request->options[i].name == OPTION_INNER && strcmp(request->options[i].value, truth) == 0)
             return true;
     return false;
+}
+
+bool filter_is_inner(const struct packet_capture_request *request)
+{
+    return filter_has_option(request, OPTION_VNI) || says_inner(request, filter_option_true);
+}
+
+bool filter_contradicts_inner(const struct packet_capture_request *request)
+{
+    return filter_is_inner(request) && says_inner(request, filter_option_false);
 }
 
 void filter_terms_read(const struct packet_capture_request *request, enum option_name name,

@@ -24,6 +24,9 @@ bool filter_has_option(const struct packet_capture_request *request, enum option
 /* Whether the options speak of the packet inside a tunnel. */
 bool filter_is_inner(const struct packet_capture_request *request);
 
+/* Whether it is said to be inner and not to be. */
+bool filter_contradicts_inner(const struct packet_capture_request *request);
+
 /* The values of one name. Wrong ones are left out, and reported where errors are wanted. */
 void filter_terms_read(const struct packet_capture_request *request, enum option_name name,
                        struct filter_terms *terms, struct errors *errors);

@@ -4,6 +4,7 @@
 #include "capture/point.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,43 +26,107 @@ static void api_add(struct filter_exclusions *exclusions, const struct filter_en
 {
     if (exclusions->api_count < FILTER_API_MAX)
         exclusions->api[exclusions->api_count++] = *endpoint;
+    else
+        exclusions->api_missing++;
 }
 
-struct adding {
-    struct filter_exclusions *exclusions;
-    int family; /* 0: both */
-    unsigned long port;
+/* Walks the addresses of interfaces in one namespace. */
+struct walk {
+    void (*see)(void *context, const struct filter_endpoint *endpoint);
+    void *context;
+    int family;         /* 0: both */
+    unsigned long port; /* that the endpoints get */
+    unsigned only, but; /* index of the one interface to look at, or of the one to pass over; 0: none such */
 };
 
-static void add_addresses(void *context, const struct point_details *details)
+static void walk_interface(void *context, const struct point_details *details)
 {
-    const struct adding *adding = context;
+    const struct walk *walk = context;
+    unsigned index = details->point.index;
 
+    if ((walk->only != 0 && index != walk->only) || (walk->but != 0 && index == walk->but))
+        return;
     for (size_t i = 0; i < details->address_count; i++) {
         struct filter_endpoint endpoint;
         char address[POINT_ADDRESS_SIZE];
         snprintf(address, sizeof address, "%s", details->addresses[i]);
         address[strcspn(address, "/")] = '\0';
-        if (endpoint_parse(address, adding->port, &endpoint) &&
-            (adding->family == 0 || adding->family == endpoint.family))
-            api_add(adding->exclusions, &endpoint);
+        if (endpoint_parse(address, walk->port, &endpoint) &&
+            (walk->family == 0 || walk->family == endpoint.family))
+            walk->see(walk->context, &endpoint);
     }
 }
 
-/* The port on every address of this host. */
-static enum status add_port(struct filter_exclusions *exclusions, int family, unsigned long port,
-                            struct broker *broker, struct error *error)
+static enum status walk_addresses(const struct walk *walk, struct broker *broker, const char *netns,
+                                  struct error *error)
 {
-    struct adding adding = {exclusions, family, port};
-    const struct point_visitor visitor = {.context = &adding, .see_point = add_addresses};
+    const struct point_visitor visitor = {.context = (void *)(uintptr_t)walk, .see_point = walk_interface};
 
-    return point_list(broker, 0, "", &visitor, error);
+    return point_list(broker, 0, netns, &visitor, error);
+}
+
+static void add_one(void *context, const struct filter_endpoint *endpoint)
+{
+    api_add(context, endpoint);
+}
+
+/* The port on every address of this host; there may be more of them than a filter takes, so those of the
+ * interface itself come first. */
+static enum status add_port(struct filter_exclusions *exclusions, int family, unsigned long port,
+                            const struct own_traffic_settings *settings, struct broker *broker,
+                            struct error *error)
+{
+    const struct point *point = settings->point;
+    unsigned index = point != NULL && point->netns[0] == '\0' ? point->index : 0;
+    struct walk walk = {.see = add_one, .context = exclusions, .family = family, .port = port, .only = index};
+    enum status status = index == 0 ? STATUS_OK : walk_addresses(&walk, broker, "", error);
+
+    walk.only = 0;
+    walk.but = index;
+    return status == STATUS_OK ? walk_addresses(&walk, broker, "", error) : status;
+}
+
+static bool is_loopback(const struct filter_endpoint *endpoint)
+{
+    if (endpoint->family == AF_INET)
+        return endpoint->address[0] == IN_LOOPBACKNET;
+    return memcmp(endpoint->address, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+}
+
+static void remove_address(void *context, const struct filter_endpoint *endpoint)
+{
+    struct filter_exclusions *exclusions = context;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < exclusions->api_count; i++) {
+        struct filter_endpoint *one = &exclusions->api[i];
+        if (one->family != endpoint->family ||
+            memcmp(one->address, endpoint->address, sizeof one->address) != 0)
+            exclusions->api[kept++] = *one;
+    }
+    exclusions->api_count = kept;
+}
+
+/* In another namespace the host's loopback addresses are somebody else's, and so are those that the namespace
+ * has itself. */
+static enum status remove_foreign(struct filter_exclusions *exclusions, const struct point *point,
+                                  struct broker *broker, struct error *error)
+{
+    const struct walk walk = {.see = remove_address, .context = exclusions};
+
+    if (point == NULL || point->netns[0] == '\0')
+        return STATUS_OK;
+    for (size_t i = exclusions->api_count; i-- > 0;)
+        if (is_loopback(&exclusions->api[i]))
+            exclusions->api[i] = exclusions->api[--exclusions->api_count];
+    return walk_addresses(&walk, broker, point->netns, error);
 }
 
 /* "127.0.0.1:8080"; an address of zeros is every IPv4 address of this host. */
-static enum status add_api(struct filter_exclusions *exclusions, const char *api, struct broker *broker,
-                           struct error *error)
+static enum status add_api(struct filter_exclusions *exclusions, const struct own_traffic_settings *settings,
+                           struct broker *broker, struct error *error)
 {
+    const char *api = settings->api_address;
     const char *colon = strrchr(api, ':');
     struct filter_endpoint endpoint;
     char address[INET6_ADDRSTRLEN];
@@ -71,19 +136,20 @@ static enum status add_api(struct filter_exclusions *exclusions, const char *api
     unsigned long port = strtoul(colon + 1, NULL, 10);
     snprintf(address, sizeof address, "%.*s", (int)(colon - api), api);
     if (strcmp(address, "0.0.0.0") == 0)
-        return add_port(exclusions, AF_INET, port, broker, error);
+        return add_port(exclusions, AF_INET, port, settings, broker, error);
     if (endpoint_parse(address, port, &endpoint))
         api_add(exclusions, &endpoint);
     return STATUS_OK;
 }
 
-static enum status add_api_ports(struct filter_exclusions *exclusions, const char *ports,
-                                 struct broker *broker, struct error *error)
+static enum status add_api_ports(struct filter_exclusions *exclusions,
+                                 const struct own_traffic_settings *settings, struct broker *broker,
+                                 struct error *error)
 {
     enum status status = STATUS_OK;
 
-    while (*ports != '\0' && status == STATUS_OK) {
-        status = add_port(exclusions, 0, strtoul(ports, NULL, 10), broker, error);
+    for (const char *ports = settings->api_ports; *ports != '\0' && status == STATUS_OK;) {
+        status = add_port(exclusions, 0, strtoul(ports, NULL, 10), settings, broker, error);
         ports += strcspn(ports, ",");
         ports += *ports == ',';
     }
@@ -134,8 +200,10 @@ enum status own_traffic_find(const struct packet_capture_request *request,
         return STATUS_OK;
     exclusions->mark = STREAM_MARK;
     exclusions->mark_mask = STREAM_MARK_MASK;
-    enum status status = add_api(exclusions, settings->api_address, broker, error);
+    enum status status = add_api(exclusions, settings, broker, error);
     if (status == STATUS_OK)
-        status = add_api_ports(exclusions, settings->api_ports, broker, error);
+        status = add_api_ports(exclusions, settings, broker, error);
+    if (status == STATUS_OK)
+        status = remove_foreign(exclusions, settings->point, broker, error);
     return status;
 }

@@ -15,6 +15,7 @@
 
 struct broker;
 struct filter_exclusions;
+struct point;
 
 /* What all marks of streams have in common. The other half tells runs apart, and has none of the high bits
  * that other software on a host likes to test one by one. */
@@ -24,9 +25,10 @@ enum { STREAM_MARK = 0x706b0000, STREAM_MARK_MASK = 0x7fff0000, STREAM_MARK_RUNS
 uint32_t own_traffic_mark(int64_t run_key);
 
 struct own_traffic_settings {
-    const char *api_address; /* ADDR:PORT that the API listens on */
-    const char *api_ports;   /* the setting: ports of this host at which a proxy offers the API */
-    int64_t run_key;         /* the store's, for the mark of the run's own stream */
+    const char *api_address;   /* ADDR:PORT that the API listens on */
+    const char *api_ports;     /* the setting: ports of this host at which a proxy offers the API */
+    int64_t run_key;           /* the store's, for the mark of the run's own stream */
+    const struct point *point; /* what is captured on */
 };
 
 /* What a capture of this request leaves out. The addresses of this host are read through broker (may be

@@ -167,6 +167,12 @@ static void cappoints_list(unsigned cappoints, char *out, size_t size)
                                      names_of(&cappoint_names, cappoint));
 }
 
+/* A namespace may have two names: one of containerlab's, and one of Docker's. */
+static bool is_same(const struct point *one, const struct point *other)
+{
+    return one->cookie != 0 && one->cookie == other->cookie && one->index == other->index;
+}
+
 static enum status choose(const struct search *search, struct point *point, struct error *error)
 {
     const struct point *chosen = NULL;
@@ -174,6 +180,8 @@ static enum status choose(const struct search *search, struct point *point, stru
 
     for (size_t i = 0; i < search->count; i++) {
         if ((search->matches[i].cappoints & 1u << search->cappoint) == 0)
+            continue;
+        if (chosen != NULL && is_same(chosen, &search->matches[i]))
             continue;
         if (chosen != NULL)
             return error_set(
@@ -257,6 +265,13 @@ static void unseen_add(struct search *search, const char *slash)
     snprintf(point->name, sizeof point->name, "%.15s", slash + 1);
 }
 
+static enum status no_name(const struct search *search, struct error *error)
+{
+    return error_set(error, ERROR_NO_SUCH_NETNS, "capvalue",
+                     "capvalue %.64s has no network namespace in front of the slash; it takes NETNS/IFNAME",
+                     search->value);
+}
+
 static enum status look_in_named(struct search *search, const char *slash, struct error *error)
 {
     char netns[NETNS_NAME_SIZE];
@@ -267,7 +282,8 @@ static enum status look_in_named(struct search *search, const char *slash, struc
     }
     /* What is too long is the name of none, and stays so when it is cut. */
     snprintf(netns, sizeof netns, "%.*s", (int)(slash - search->value), search->value);
-    enum status status = look_in(search, netns[0] == '\0' ? "." : netns, slash + 1, BY_NAME, true, error);
+    enum status status =
+        netns[0] == '\0' ? no_name(search, error) : look_in(search, netns, slash + 1, BY_NAME, true, error);
     if (status != STATUS_OK && error->code == ERROR_NO_SUCH_NETNS)
         look_everywhere(search);
     return search->count > 0 ? STATUS_OK : status;

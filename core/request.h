@@ -99,6 +99,9 @@ struct tag {
 
 enum { OPTIONS_MAX = 64, TAGS_MAX = 30, SNAPLEN_MAX = 262144, SNAPLEN_MIN = 24 };
 
+/* What NFLOG carries of a packet at most (16 bits of attribute length): DVFILTER. */
+enum { FIREWALL_SNAPLEN_MAX = 65531 };
+
 /* A ring of files: more would be more names than a directory should hold. */
 enum { FILE_COUNT_MAX = 1000 };
 

@@ -127,6 +127,16 @@ static void pass_over(void *context, const char *name, const char *missing)
     (void)context, (void)name, (void)missing;
 }
 
+static void look_at_interface(struct forecast *forecast, const struct point *point)
+{
+    char value[POINT_VALUE_SIZE], why[POINT_VALUE_SIZE + 32];
+
+    if (point->up)
+        return;
+    snprintf(why, sizeof why, "interface %s is down", point_value(point, value));
+    missing_add(forecast, "interface", why);
+}
+
 /* Returns the linktype of the packets, Ethernet where the point cannot be looked at. */
 static int look_at_point(struct broker *broker, struct forecast *forecast)
 {
@@ -138,6 +148,7 @@ static int look_at_point(struct broker *broker, struct forecast *forecast)
     if (point_find(broker, request->cappoint, request->capvalue, &point, &error) != STATUS_OK)
         return DLT_EN10MB;
     forecast->point.point = point;
+    look_at_interface(forecast, &point);
     if (point.index != 0 && point_list(broker, request->cappoint, point.netns, &visitor, &error) != STATUS_OK)
         forecast->has_point = false;
     return point.linktype;
@@ -147,12 +158,15 @@ static void describe_filter(const struct service *service, struct broker *broker
                             struct forecast *forecast)
 {
     const struct own_traffic_settings own = {.api_address = service->api_address,
-                                             .api_ports = service->config->api_ports};
+                                             .api_ports = service->config->api_ports,
+                                             .point = &forecast->point.point};
     struct filter_exclusions exclusions;
     struct error error;
 
     if (own_traffic_find(&forecast->request, &own, broker, &exclusions, &error) == STATUS_OK)
         filter_describe(&forecast->request, linktype, &exclusions, forecast->filter, sizeof forecast->filter);
+    if (exclusions.has_stream && exclusions.stream_source.family == 0)
+        missing_add(forecast, "route", "there is no route to streamaddress");
 }
 
 enum status op_forecast_session(const struct context *context, const struct packet_capture_request *request,

@@ -8,11 +8,11 @@
 #include "capture/point.h"
 #include "service/operations.h"
 
-enum { FORECAST_FILTER_SIZE = 16384, FORECAST_MISSING_MAX = 8 };
+enum { FORECAST_FILTER_SIZE = 65536, FORECAST_MISSING_MAX = 8 };
 
 /* Something that stands in the way now. */
 struct missing {
-    char what[32]; /* a capability's name, "worker" or "disk" */
+    char what[32]; /* a capability's name, "worker", "interface", "route" or "disk" */
     char why[512];
 };
 

@@ -50,7 +50,10 @@ static int validate_point(struct broker *broker, const struct packet_capture_req
 
     require(request->cappoint != 0, "cappoint", names_list(&cappoint_names, list, sizeof list), errors);
     require(request->capvalue[0] != '\0', "capvalue",
-            "the interface's name, MAC address or alias, or NETNS/ and one of these", errors);
+            request->cappoint == CAPPOINT_DVFILTER
+                ? "the interface's name, MAC address or alias, NETNS/ and one of these, or any"
+                : "the interface's name, MAC address or alias, or NETNS/ and one of these",
+            errors);
     if (request->cappoint == 0 || request->capvalue[0] == '\0' || errors_blame(errors, "capvalue"))
         return DLT_EN10MB;
     if (point_find(broker, request->cappoint, request->capvalue, &point, &error) == STATUS_OK)
@@ -163,6 +166,12 @@ static int64_t at_most(int64_t value, int64_t most)
     return value <= 0 || value > most ? most : value;
 }
 
+static int64_t most_snaplen(const struct config *config, const struct packet_capture_request *request)
+{
+    return request->cappoint == CAPPOINT_DVFILTER ? at_most(config->max_snaplen, FIREWALL_SNAPLEN_MAX)
+                                                  : config->max_snaplen;
+}
+
 struct limits effective_limits(const struct config *config, const struct packet_capture_request *request)
 {
     /* A ring of files goes on when a file is full. */
@@ -176,6 +185,6 @@ struct limits effective_limits(const struct config *config, const struct packet_
         .duration_s = at_most(any ? request->capduration : config->default_duration, config->max_duration),
         .packets = packets,
         .file_size_mb = at_most(request->capfilesize, config->max_filesize),
-        .snaplen = at_most(request->capsnaplen, config->max_snaplen),
+        .snaplen = at_most(request->capsnaplen, most_snaplen(config, request)),
     };
 }

@@ -136,7 +136,7 @@ static void every_option_inside_without_outer_ethernet(void **state)
     (void)state;
     for (size_t i = 0; i < FILTER_CASES_COUNT; i++)
         if (is_for_inside(&FILTER_CASES[i]))
-            check_case(&FILTER_CASES[i], DLT_RAW, "VNI=0x1389 INNER=false VNI=7 ");
+            check_case(&FILTER_CASES[i], DLT_RAW, "VNI=0x1389 VNI=7 ");
 }
 
 static void ids(void **state)
@@ -151,10 +151,10 @@ static void ids(void **state)
                {"VNI=16777215", NONE},
                {"VNI=1 VNI=2 VNI=5001 VNI=3", ALL},
                {"VNI=5001 VNI=5001 INNER=true", ALL},
-               {"VNI=5001 INNER=false PORT=80", TCPS},
+               {"VNI=5001 INNER=true PORT=80", TCPS},
                {"PORT=80 VNI=5001 VNI=5002 IP=10.0.0.0/8", ON(TCP4) | ON(OPTIONS4)},
                {"PORT=80 VNI=5003", NONE},
-               {"INNER=false INNER=true", ALL}};
+               {"INNER=true INNER=true", ALL}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(IDS); i++) {
@@ -274,6 +274,9 @@ static void refused(void **state)
                    "; it takes true or false");
     assert_refused("INNER=TRUE", NULL, DLT_EN10MB, "options", "INNER", "; it takes true or false");
     assert_refused("INNER= INNER=true", NULL, DLT_RAW, "options", "INNER has the value (empty)", "true");
+    assert_refused("INNER=false INNER=true", NULL, DLT_RAW, "options", "INNER is false", "another INNER");
+    assert_refused("VNI=1 INNER=false", NULL, DLT_EN10MB, "options", "INNER is false", "VNI");
+    assert_valid("INNER=false PORT=80", NULL, DLT_EN10MB);
     assert_refused("VNI=1 PORT=x", NULL, DLT_EN10MB, "options", "option PORT", "takes a");
     assert_refused("VNI=1", NULL, DLT_LINUX_SLL, "options", "option VNI cannot be used", "interface");
     assert_refused("INNER=true", NULL, DLT_LINUX_SLL, "options", "option INNER cannot be used", "interface");
