@@ -23,6 +23,7 @@ enum status {
     STATUS_NOT_FOUND,
     STATUS_FAILED_PRECONDITION,
     STATUS_RESOURCE_EXHAUSTED,
+    STATUS_RATE_LIMITED,
     STATUS_UNAVAILABLE,
     STATUS_INTERNAL,
 };
@@ -54,11 +55,31 @@ enum error_code {
     ERROR_BODY_TOO_LARGE = 36300,
     ERROR_MEDIA_TYPE = 36301,
     ERROR_RANGE = 36302,
+    ERROR_TOO_SLOW = 36303,
+    ERROR_HEADER_TOO_LARGE = 36304,
     ERROR_STORE_BUSY = 36400,
     ERROR_STORE_FULL = 36401,
     ERROR_STORE_FAILED = 36402,
     ERROR_HOST = 36500,
     ERROR_INTERNAL = 36501,
+    ERROR_TOO_BUSY = 36502,       /* of the HTTP server: try again */
+    ERROR_NO_CREDENTIALS = 36600, /* none were given */
+    ERROR_BAD_CREDENTIALS =
+        36601, /* wrong, unknown, expired, revoked or disabled: which of these is not told */
+    ERROR_TOO_MANY_ATTEMPTS = 36602, /* of wrong passwords */
+    ERROR_CROSS_SITE = 36603,        /* no X-XSRF-TOKEN, or a web page of another origin */
+    ERROR_FORBIDDEN = 36604,         /* the role does not allow this operation, or not on this session */
+    ERROR_POLICY = 36605,            /* the role's policy does not allow this request */
+    ERROR_QUOTA_SESSIONS = 36606,
+    ERROR_QUOTA_STORED = 36607,
+    ERROR_QUOTA_HOURLY = 36608,
+    ERROR_NO_SUCH_USER = 36700,
+    ERROR_NO_SUCH_ROLE = 36701,
+    ERROR_NO_SUCH_TOKEN = 36702,
+    ERROR_EXISTS = 36703,
+    ERROR_LAST_ADMIN = 36704, /* nobody would be left who may do everything */
+    ERROR_BUILT_IN = 36705,
+    ERROR_ROLE_IN_USE = 36706,
 };
 
 struct error {

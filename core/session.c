@@ -27,11 +27,13 @@ NAMES_DEFINE(, option_names, [OPTION_ETHTYPE] = "ETHTYPE", [OPTION_MAC] = "MAC",
 NAMES_DEFINE(, session_state_names, [STATE_CREATED] = "CREATED", [STATE_STARTED] = "STARTED",
              [STATE_STOPPED] = "STOPPED", [STATE_FINISHED] = "FINISHED", [STATE_ERROR] = "ERROR");
 
+NAMES_DEFINE(, share_kind_names, [SHARE_USER] = "user", [SHARE_GROUP] = "group");
+
 NAMES_DEFINE(, stop_reason_names, [STOP_DURATION] = "DURATION", [STOP_PACKET_COUNT] = "PACKET_COUNT",
              [STOP_FILE_SIZE] = "FILE_SIZE", [STOP_TERMINATED] = "TERMINATED", [STOP_DISK_LOW] = "DISK_LOW",
              [STOP_INTERFACE_GONE] = "INTERFACE_GONE", [STOP_PERMISSION] = "PERMISSION",
              [STOP_STREAM_UNREACHABLE] = "STREAM_UNREACHABLE", [STOP_WORKER_LOST] = "WORKER_LOST",
-             [STOP_INTERNAL] = "INTERNAL");
+             [STOP_INTERNAL] = "INTERNAL", [STOP_QUOTA] = "QUOTA");
 
 /* A failure to open the capture point ends a run that never started: CREATED -> ERROR. */
 static const bool MOVES[][STATE_ERROR + 1] = {

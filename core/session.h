@@ -37,6 +37,7 @@ enum stop_reason {
     STOP_STREAM_UNREACHABLE,
     STOP_WORKER_LOST,
     STOP_INTERNAL,
+    STOP_QUOTA,
 };
 
 /* What a run has done so far. packets_captured and bytes_captured describe the file as it is on disk, or what
@@ -77,12 +78,30 @@ struct run {
     struct counters counters;
 };
 
+enum share_kind {
+    SHARE_USER = 1,
+    SHARE_GROUP,
+};
+
+/* Somebody who may read a session besides its owner. */
+struct share {
+    enum share_kind kind;
+    char name[65];
+};
+
+enum { SHARES_MAX = 32 };
+
 struct session {
     char id[37]; /* lower-case UUID */
     char node_id[37];
     struct packet_capture_request request;
     struct limits limits;
     char create_user[UTF8_SIZE(64)];
+    char owner[65];  /* who rules over it; empty: nobody but administrators */
+    char point[320]; /* what capvalue meant when it was allowed, NETNS/IFNAME; empty: it may mean anything */
+    int64_t quota_bytes; /* what all files of its owner may take; 0: no limit */
+    uint32_t share_count;
+    struct share shares[SHARES_MAX];
     char last_modified_user[UTF8_SIZE(64)];
     char api_address[64]; /* ADDR:PORT of the front end that took it: the service's own traffic */
     int64_t create_time_ms;
@@ -93,6 +112,7 @@ struct session {
 
 extern const struct names session_state_names;
 extern const struct names stop_reason_names;
+extern const struct names share_kind_names;
 
 /* The one table of moves between states. */
 bool session_state_may_become(enum session_state from, enum session_state to);

@@ -27,9 +27,18 @@ void store_close(struct store *store);
 
 /* ---- the front end ---- */
 
-/* Adds a session with its first run, state CREATED. */
+/* What the owner of sessions may have at most; 0: no limit. */
+struct quota {
+    int64_t sessions;     /* that have not ended */
+    int64_t stored_bytes; /* of all files */
+    int64_t hourly;       /* created in any 60 minutes */
+};
+
+/* Adds a session with its first run, state CREATED. quota may be NULL; it is held exactly, whoever else
+ * inserts: ERROR_QUOTA_SESSIONS, ERROR_QUOTA_STORED and ERROR_QUOTA_HOURLY say the limit and how much is
+ * used. */
 MUST_USE enum status store_insert_session(struct store *store, const struct session *session,
-                                          struct error *error);
+                                          const struct quota *quota, struct error *error);
 
 /* The session with its newest run, or with the run of this number (0: the newest). ERROR_NO_SUCH_SESSION. */
 MUST_USE enum status store_get_session(struct store *store, const char *id, int32_t run,
@@ -39,7 +48,11 @@ MUST_USE enum status store_get_session(struct store *store, const char *id, int3
 struct list_query {
     const char *sort_by; /* one of store_sort_names; NULL: order of acceptance */
     bool descending;
-    bool ended_only;        /* only sessions that have ended */
+    bool ended_only;   /* only sessions that have ended */
+    const char *owner; /* only this owner's; NULL: anybody's */
+    const char
+        *reader; /* only what this user owns, or what is shared with the user or one of these groups (a */
+    const char *groups;     /* name a line); NULL: everything */
     int32_t page_size;      /* at most this many */
     bool has_after;         /* the page starts after this place: */
     char after_value[1100]; /* the last row's sort value, as text */
@@ -75,9 +88,19 @@ MUST_USE enum status store_list_run_files(struct store *store, const char *id, i
 MUST_USE enum status store_request_stop(struct store *store, const char *id, const char *user, int64_t now_ms,
                                         struct error *error);
 
-/* Adds a run in state CREATED to a session that has ended. ERROR_SESSION_RUNNING if it has not. */
-MUST_USE enum status store_restart_session(struct store *store, const char *id, const char *user,
-                                           int64_t now_ms, struct error *error);
+/* What a restart renews. */
+struct restart {
+    const char *user;          /* who asks */
+    const char *point;         /* as session.point */
+    int64_t quota_bytes;       /* as session.quota_bytes */
+    const struct quota *quota; /* as of store_insert_session(), but for hourly; NULL: none */
+    int64_t now_ms;
+};
+
+/* Adds a run in state CREATED to a session that has ended. ERROR_SESSION_RUNNING if it has not;
+ * ERROR_QUOTA_... */
+MUST_USE enum status store_restart_session(struct store *store, const char *id, const struct restart *restart,
+                                           struct error *error);
 
 /* Deletes a session that has ended and its runs. ERROR_SESSION_RUNNING if it has not ended. */
 MUST_USE enum status store_delete_session(struct store *store, const char *id, struct error *error);
@@ -92,6 +115,8 @@ struct lease {
     bool overdue;        /* the earlier holder lives, but let its lease run out */
     bool stop_requested; /* already asked to end when claimed */
     int64_t reported_ms; /* up to when the earlier holder's counters speak */
+    int64_t quota_left;  /* bytes that the owner's files may still take, this run's so far not counted;
+                            INT64_MAX */
 };
 
 /* Claims one run of this node: first what a lost worker left STARTED, then the oldest CREATED one. Claimed
@@ -111,6 +136,7 @@ struct run_report {
     int64_t not_before_ms; /* of a release: no claim earlier than this, at most a minute ahead; 0: at once */
     bool lost;
     bool stop_requested; /* out: someone asked for the end */
+    bool over_quota;     /* out: the owner's files take more than they may */
 };
 
 /* The capture runs: CREATED becomes STARTED with run.started_ms, run.file and files. */

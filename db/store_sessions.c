@@ -60,8 +60,10 @@ static enum status session_insert(struct store *store, const struct session *ses
     return run_insert(store, session->id, session->create_time_ms, error);
 }
 
-enum status store_insert_session(struct store *store, const struct session *session, struct error *error)
+enum status store_insert_session(struct store *store, const struct session *session,
+                                 const struct quota *quota, struct error *error)
 {
+    (void)quota;
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
@@ -195,13 +197,13 @@ static enum status next_run(struct store *store, const char *id, const char *use
     return status;
 }
 
-enum status store_restart_session(struct store *store, const char *id, const char *user, int64_t now_ms,
+enum status store_restart_session(struct store *store, const char *id, const struct restart *restart,
                                   struct error *error)
 {
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, next_run(store, id, user, now_ms, error), error);
+        status = transaction_end(store, next_run(store, id, restart->user, restart->now_ms, error), error);
     return status;
 }
 

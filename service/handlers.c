@@ -31,6 +31,7 @@ static const struct {
     {413, "PAYLOAD_TOO_LARGE", "Payload Too Large"},
     {415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"},
     {416, "REQUESTED_RANGE_NOT_SATISFIABLE", "Range Not Satisfiable"},
+    {429, "TOO_MANY_REQUESTS", "Too Many Requests"},
     {503, "SERVICE_UNAVAILABLE", "Service Unavailable"},
     {505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP Version Not Supported"},
     {500, "INTERNAL_SERVER_ERROR", "Internal Server Error"}, /* the last serves for what is not here */
@@ -85,6 +86,8 @@ static int status_http(enum status status)
     case STATUS_RESOURCE_EXHAUSTED:
     case STATUS_UNAVAILABLE:
         return 503;
+    case STATUS_RATE_LIMITED:
+        return 429;
     case STATUS_INTERNAL:
         return 500;
     }

@@ -40,7 +40,7 @@ enum status op_create_session(const struct context *context, const struct packet
     snprintf(session->create_user, sizeof session->create_user, "%s", context->user);
     memcpy(session->api_address, service->api_address, sizeof session->api_address);
     snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", context->user);
-    if (store_insert_session(context->store, session, &error) != STATUS_OK)
+    if (store_insert_session(context->store, session, NULL, &error) != STATUS_OK)
         return failed(errors, &error);
     doorbell_ring(service->directory);
     return STATUS_OK;
@@ -62,12 +62,13 @@ enum status op_get_session(const struct context *context, const char *text, stru
 enum status op_restart_session(const struct context *context, const char *text, struct session *session,
                                struct errors *errors)
 {
+    const struct restart restart = {.user = context->user, .point = "", .now_ms = clock_now_ms()};
     char id[UUID_SIZE];
     struct error error;
 
     if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
-    if (store_restart_session(context->store, id, context->user, clock_now_ms(), &error) != STATUS_OK)
+    if (store_restart_session(context->store, id, &restart, &error) != STATUS_OK)
         return failed(errors, &error);
     doorbell_ring(context->service->directory);
     return op_get_session(context, id, session, errors);
