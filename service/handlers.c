@@ -1,6 +1,7 @@
 #include "service/handlers.h"
 
 #include "service/codec.h"
+#include "service/handlers_people.h"
 #include "service/routes.h"
 
 #include <ctype.h>
@@ -400,6 +401,8 @@ static void dispatch(const struct call *call, const struct route_match *match, s
     case OPERATION_LIST_POINTS:
         list_points(call, answer, errors);
         break;
+    default:
+        people_dispatch(call, match, answer, errors);
     }
 }
 

@@ -37,9 +37,9 @@ enum status op_create_session(const struct context *context, const struct packet
     uuid_make(session->id);
     session->last_modified_time_ms = session->run.created_ms = session->create_time_ms;
     snprintf(session->node_id, sizeof session->node_id, "%s", service->node_id);
-    snprintf(session->create_user, sizeof session->create_user, "%s", context->user);
+    snprintf(session->create_user, sizeof session->create_user, "%s", context->who->user);
     memcpy(session->api_address, service->api_address, sizeof session->api_address);
-    snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", context->user);
+    snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", context->who->user);
     if (store_insert_session(context->store, session, NULL, &error) != STATUS_OK)
         return failed(errors, &error);
     doorbell_ring(service->directory);
@@ -62,7 +62,7 @@ enum status op_get_session(const struct context *context, const char *text, stru
 enum status op_restart_session(const struct context *context, const char *text, struct session *session,
                                struct errors *errors)
 {
-    const struct restart restart = {.user = context->user, .point = "", .now_ms = clock_now_ms()};
+    const struct restart restart = {.user = context->who->user, .point = "", .now_ms = clock_now_ms()};
     char id[UUID_SIZE];
     struct error error;
 
@@ -83,7 +83,7 @@ enum status op_terminate_session(const struct context *context, const char *text
 
     if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
-    if (store_request_stop(context->store, id, context->user, clock_now_ms(), &error) != STATUS_OK)
+    if (store_request_stop(context->store, id, context->who->user, clock_now_ms(), &error) != STATUS_OK)
         return failed(errors, &error);
     doorbell_ring(context->service->directory);
     for (long pause_ms = 2;; pause_ms = pause_ms < 50 ? 2 * pause_ms : 50) {

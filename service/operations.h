@@ -16,6 +16,7 @@
 #include "core/uuid.h"
 #include "db/store.h"
 #include "host/data_dir.h"
+#include "service/identity.h"
 
 /* What all requests share; constant while the service runs. */
 struct service {
@@ -30,7 +31,8 @@ struct service {
 struct context {
     const struct service *service;
     struct store *store; /* of this thread */
-    const char *user;
+    const struct identity *who;
+    const struct client *client;
 };
 
 typedef void (*session_visitor)(void *visitor_context, const struct session *session);

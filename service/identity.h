@@ -1,0 +1,26 @@
+/*
+ * Who asks, and from where: what authentication finds out about a request, once for all operations.
+ */
+#ifndef PKTCAPD_SERVICE_IDENTITY_H
+#define PKTCAPD_SERVICE_IDENTITY_H
+
+#include "core/people.h"
+
+struct identity {
+    enum way way;
+    char user[PERSON_NAME_SIZE]; /* empty where way is WAY_NONE */
+    char groups[GROUPS_SIZE];    /* a name a line */
+    struct role role;
+    char token[37]; /* WAY_TOKEN: its id */
+};
+
+/* The client's end of the connection; what a trusted proxy says of it counts, nobody else's word does. */
+struct client {
+    char address[CLIENT_ADDRESS_SIZE]; /* of the client itself */
+    bool trusted;                      /* the peer is a trusted proxy */
+    bool secure;                       /* https, as the client sees it */
+    char host[256];                    /* HOST or HOST:PORT, as the client sees it; empty if unknown */
+    char prefix[256];                  /* path under which the client sees the API, "/lab" or empty */
+};
+
+#endif
