@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/request.h"
 #include "db/people.h"
-#include "service/identity.h"
+#include "service/caller.h"
 #include "service/routes.h"
 
 /* On which sessions a role may do something. */
@@ -26,9 +26,9 @@ extern const struct names reach_names;
 /* What people of a role kind reach with an operation. */
 enum reach access_reach(enum operation operation, enum role_kind kind);
 
-/* Whether this identity may do this operation. access is whose session it is about, NULL where it is about
+/* Whether this caller may do this operation. access is whose session it is about, NULL where it is about
  * none. ERROR_NO_SUCH_SESSION for what they may not even know of, ERROR_FORBIDDEN else. */
-MUST_USE enum status access_check(const struct identity *who, enum operation operation, const char *session,
+MUST_USE enum status access_check(const struct caller *who, enum operation operation, const char *session,
                                   const struct session_access *access, struct error *error);
 
 /* Whether a policy's points take in this one. value is NETNS/IFNAME, IFNAME or any. A pattern is one to three

@@ -270,7 +270,7 @@ static void store_need(const struct service *service, struct http_thread *thread
         log_error("%s", error.message);
         errors_add_error(&thread->call.errors, &error);
     }
-    static const struct identity NOBODY = {.way = WAY_NONE, .user = "anonymous"};
+    static const struct caller NOBODY = {.way = WAY_NONE, .user = "anonymous"};
     static const struct client NOWHERE = {0};
     thread->context = (struct context){service, thread->store, &NOBODY, &NOWHERE};
 }

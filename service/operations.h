@@ -16,7 +16,7 @@
 #include "core/uuid.h"
 #include "db/store.h"
 #include "host/data_dir.h"
-#include "service/identity.h"
+#include "service/caller.h"
 
 /* What all requests share; constant while the service runs. */
 struct service {
@@ -31,7 +31,7 @@ struct service {
 struct context {
     const struct service *service;
     struct store *store; /* of this thread */
-    const struct identity *who;
+    const struct caller *who;
     const struct client *client;
 };
 

@@ -1,12 +1,12 @@
 /*
  * Who asks, and from where: what authentication finds out about a request, once for all operations.
  */
-#ifndef PKTCAPD_SERVICE_IDENTITY_H
-#define PKTCAPD_SERVICE_IDENTITY_H
+#ifndef PKTCAPD_SERVICE_CALLER_H
+#define PKTCAPD_SERVICE_CALLER_H
 
 #include "core/people.h"
 
-struct identity {
+struct caller {
     enum way way;
     char user[PERSON_NAME_SIZE]; /* empty where way is WAY_NONE */
     char groups[GROUPS_SIZE];    /* a name a line */
