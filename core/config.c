@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/names.h"
+#include "core/prefix.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -11,7 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum key_kind { KEY_TEXT, KEY_ADDRESS, KEY_PORTS, KEY_NUMBER, KEY_CHOICE, KEY_FLAG };
+enum key_kind {
+    KEY_TEXT,
+    KEY_ADDRESS,
+    KEY_PORTS,
+    KEY_NETWORKS,
+    KEY_PATH,
+    KEY_HEADER,
+    KEY_NUMBER,
+    KEY_CHOICE,
+    KEY_FLAG
+};
 
 struct key {
     const char *name; /* as in the file; --name on the command line, with dashes */
@@ -25,6 +36,7 @@ struct key {
 };
 
 NAMES_DEFINE(static, worker_mode_names, "spawn", "external");
+NAMES_DEFINE(static, forwarded_names, "auto", "x-forwarded", "forwarded");
 NAMES_DEFINE(static, yes_no_names, "no", "yes");
 NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 
@@ -68,6 +80,23 @@ static const struct key KEYS[] = {
     {"api_ports", KEY_PORTS, BOTH, AT(api_ports), "", 0, 0, NULL,
      "TCP ports of this host through which a proxy offers the API, separated by commas: the service's own "
      "traffic"},
+    {"trusted_proxies", KEY_NETWORKS, PROGRAM_PKTCAPD, AT(trusted_proxies), "", 0, 0, NULL,
+     "addresses and networks of proxies whose word on the client counts, separated by commas"},
+    {"forwarded", KEY_CHOICE, PROGRAM_PKTCAPD, AT(forwarded), "auto", 0, 0, &forwarded_names,
+     "which headers the proxies set: X-Forwarded-For and its family, or Forwarded; auto: the former, if "
+     "there"},
+    {"user_header", KEY_HEADER, PROGRAM_PKTCAPD, AT(user_header), "", 0, 0, NULL,
+     "header in which a trusted proxy names the user that it has let in, such as X-Forwarded-User"},
+    {"groups_header", KEY_HEADER, PROGRAM_PKTCAPD, AT(groups_header), "", 0, 0, NULL,
+     "header in which it names that user's groups, separated by commas, such as X-Forwarded-Groups"},
+    {"group_roles", KEY_TEXT, PROGRAM_PKTCAPD, AT(group_roles), "", 0, 0, NULL,
+     "roles of these groups, GROUP:ROLE separated by commas, the first that fits; *:ROLE for everybody else"},
+    {"path_prefix", KEY_PATH, PROGRAM_PKTCAPD, AT(path_prefix), "", 0, 0, NULL,
+     "path under which a proxy offers the API, such as /capture"},
+    {"login_idle", KEY_NUMBER, PROGRAM_PKTCAPD, AT(login_idle), "1800", 1, 31536000, NULL,
+     "seconds after its last use that a login of /api/session/create ends"},
+    {"login_lifetime", KEY_NUMBER, PROGRAM_PKTCAPD, AT(login_lifetime), "43200", 1, 31536000, NULL,
+     "seconds after which it ends in any case"},
     {"http_threads", KEY_NUMBER, PROGRAM_PKTCAPD, AT(http_threads), "64", 4, 1024, NULL,
      "connections served at once"},
     {"supervised", KEY_FLAG, PROGRAM_WORKER, AT(supervised), "0", 0, 0, NULL,
@@ -162,16 +191,51 @@ static bool is_port_list(const char *value)
     return true;
 }
 
+/* "/lab/capture", or nothing. */
+static bool is_path(const char *value)
+{
+    size_t length = strlen(value);
+
+    return length == 0 || (value[0] == '/' && value[length - 1] != '/' && strstr(value, "//") == NULL &&
+                           strstr(value, "/.") == NULL && strpbrk(value, "?#%\\\" ;,") == NULL);
+}
+
+/* The name of a header (RFC 9110, section 5.6.2), or nothing. */
+static bool is_header(const char *value)
+{
+    for (; *value != '\0'; value++)
+        if (!isalnum((unsigned char)*value) && *value != '-' && *value != '_')
+            return false;
+    return true;
+}
+
+/* What a kind of text takes, NULL where the value is such. */
+static const char *text_wanted(const struct key *key, const char *value)
+{
+    switch (key->kind) {
+    case KEY_ADDRESS:
+        return is_address(value) ? NULL : "ADDR:PORT with an IPv4 address";
+    case KEY_PORTS:
+        return is_port_list(value) ? NULL : "ports from 1 to 65535, separated by commas";
+    case KEY_NETWORKS:
+        return prefixes_are_valid(value, ", ") ? NULL : "addresses and networks, separated by commas";
+    case KEY_PATH:
+        return is_path(value) ? NULL : "a path that begins with a slash and does not end with one";
+    case KEY_HEADER:
+        return is_header(value) ? NULL : "the name of a header";
+    default:
+        return NULL;
+    }
+}
+
 static enum status text_set(char *at, const struct key *key, const char *value, const char *where,
                             struct error *error)
 {
-    if (key->kind == KEY_ADDRESS && !is_address(value))
-        return error_set(error, ERROR_BAD_PARAMETER, key->name,
-                         "%s: %s is %s; it takes ADDR:PORT with an IPv4 address", where, key->name, value);
-    if (key->kind == KEY_PORTS && !is_port_list(value))
-        return error_set(error, ERROR_BAD_PARAMETER, key->name,
-                         "%s: %s is %s; it takes ports from 1 to 65535, separated by commas", where,
-                         key->name, value);
+    const char *wanted = text_wanted(key, value);
+
+    if (wanted != NULL)
+        return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is %s; it takes %s", where, key->name,
+                         value, wanted);
     if (strlen(value) >= key->size)
         return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is longer than %zu characters", where,
                          key->name, key->size - 1);
@@ -188,6 +252,9 @@ static enum status key_set(struct config *config, const struct key *key, const c
     switch (key->kind) {
     case KEY_ADDRESS:
     case KEY_PORTS:
+    case KEY_NETWORKS:
+    case KEY_PATH:
+    case KEY_HEADER:
     case KEY_TEXT:
         return text_set(at, key, value, where, error);
     case KEY_NUMBER:

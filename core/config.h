@@ -12,6 +12,9 @@
 
 enum worker_mode { WORKER_SPAWN, WORKER_EXTERNAL };
 
+/* Which headers trusted proxies set. */
+enum forwarded { FORWARDED_AUTO, FORWARDED_X, FORWARDED_RFC7239 };
+
 /* Which of the two programs reads the configuration: --help shows each its own keys, and a program
  * accepts the other's, as both may share one file and one environment. */
 enum program { PROGRAM_PKTCAPD = 1, PROGRAM_WORKER = 2 };
@@ -34,10 +37,18 @@ struct config {
     int64_t poll_interval;
     int64_t disk_reserve_mb;
     int64_t http_threads;
-    char netns_dirs[1024]; /* separated by colons */
-    int64_t firewall;      /* a truth value */
-    char api_ports[128];   /* separated by commas */
-    int64_t supervised;    /* started by pktcapd: end when standard input closes */
+    char netns_dirs[1024];      /* separated by colons */
+    int64_t firewall;           /* a truth value */
+    char api_ports[128];        /* separated by commas */
+    char trusted_proxies[1024]; /* networks, separated by commas */
+    int64_t forwarded;          /* enum forwarded */
+    char user_header[64];
+    char groups_header[64];
+    char group_roles[1024]; /* GROUP:ROLE, separated by commas */
+    char path_prefix[256];
+    int64_t login_idle;     /* seconds */
+    int64_t login_lifetime; /* seconds */
+    int64_t supervised;     /* started by pktcapd: end when standard input closes */
 };
 
 enum config_outcome { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION };

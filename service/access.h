@@ -31,11 +31,24 @@ enum reach access_reach(enum operation operation, enum role_kind kind);
 MUST_USE enum status access_check(const struct caller *who, enum operation operation, const char *session,
                                   const struct session_access *access, struct error *error);
 
-/* Whether a policy's points take in this one. value is NETNS/IFNAME, IFNAME or any. A pattern is one to three
- * words,
- * [[NODE] CAPPOINT] VALUE, each a glob(7) in which * stops at a slash; * alone stands for everything. */
-bool policy_takes_point(const struct policy *policy, const char *node_id, const char *node_name,
-                        enum cappoint cappoint, const char *value);
+/* What lists show and delete: everybody's sessions, or only those of the caller (and shared ones, for
+ * showing). */
+bool access_sees_all(const struct caller *who);
+bool access_rules_all(const struct caller *who);
+
+/* The names of this node. */
+struct node_names {
+    const char *id, *name;
+};
+
+/* Whether a policy's points take in this one. value is NETNS/IFNAME, IFNAME or any; cappoint 0 stands for
+ * any. A pattern is one to three words, [[NODE] CAPPOINT] VALUE, each a glob(7) in which * stops at a slash;
+ * * alone stands for everything. */
+bool policy_takes_point(const struct policy *policy, const struct node_names *node, enum cappoint cappoint,
+                        const char *value);
+
+/* Whether the policy has no bounds as to where. */
+bool policy_takes_every_point(const struct policy *policy);
 
 /* Whether a line may be a pattern; else *why says what is wrong. */
 bool policy_pattern_is_valid(const char *line, const char **why);
