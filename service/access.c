@@ -58,6 +58,27 @@ enum reach access_reach(enum operation operation, enum role_kind kind)
     return REACH_NONE;
 }
 
+bool access_changes(enum operation operation)
+{
+    switch (operation) {
+    case OPERATION_GET_SESSION:
+    case OPERATION_GET_CAPTURE_FILE:
+    case OPERATION_LIST_SESSIONS:
+    case OPERATION_LIST_POINTS:
+    case OPERATION_WHOAMI:
+    case OPERATION_LIST_TOKENS:
+    case OPERATION_GET_TOKEN:
+    case OPERATION_LIST_USERS:
+    case OPERATION_GET_USER:
+    case OPERATION_LIST_ROLES:
+    case OPERATION_GET_ROLE:
+    case OPERATION_LIST_AUDIT:
+        return false;
+    default:
+        return true;
+    }
+}
+
 /* ---- sessions ---- */
 
 static bool owns(const struct caller *who, const struct session_access *access)
@@ -109,7 +130,8 @@ enum status access_check(const struct caller *who, enum operation operation, con
     if (reaches(who, reach, access == NULL ? &NOBODYS : access))
         return STATUS_OK;
     if (access != NULL && !sees(who, access))
-        return error_set(error, ERROR_NO_SUCH_SESSION, "session-id", "there is no session %.64s", session);
+        return error_set(error, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s",
+                         session);
     if (access == NULL || reach == REACH_NONE)
         return error_set(error, ERROR_FORBIDDEN, NULL, "role %s does not allow %s", who->role.name,
                          names_of(&operation_names, (int)operation));
@@ -191,6 +213,25 @@ bool policy_takes_point(const struct policy *policy, const struct node_names *no
     for (const char *at = policy->points; *(at += strspn(at, "\n")) != '\0'; at += strcspn(at, "\n"))
         if (pattern_read(at, strcspn(at, "\n"), &pattern) && pattern_takes(&pattern, node, cappoint, value))
             return true;
+    return false;
+}
+
+bool policy_takes_netns(const struct policy *policy, const char *netns)
+{
+    struct pattern pattern;
+
+    for (const char *at = policy->points; *(at += strspn(at, "\n")) != '\0'; at += strcspn(at, "\n")) {
+        if (!pattern_read(at, strcspn(at, "\n"), &pattern))
+            continue;
+        char *glob = pattern.words[pattern.count - 1], *slash = strrchr(glob, '/');
+        if (is_everything(glob))
+            return true;
+        if (slash == NULL)
+            continue;
+        *slash = '\0';
+        if (fnmatch(glob, netns, FNM_PATHNAME) == 0)
+            return true;
+    }
     return false;
 }
 

@@ -26,6 +26,9 @@ extern const struct names reach_names;
 /* What people of a role kind reach with an operation. */
 enum reach access_reach(enum operation operation, enum role_kind kind);
 
+/* Whether it changes anything; so everything is taken for, but what only reads. */
+bool access_changes(enum operation operation);
+
 /* Whether this caller may do this operation. access is whose session it is about, NULL where it is about
  * none. ERROR_NO_SUCH_SESSION for what they may not even know of, ERROR_FORBIDDEN else. */
 MUST_USE enum status access_check(const struct caller *who, enum operation operation, const char *session,
@@ -49,6 +52,9 @@ bool policy_takes_point(const struct policy *policy, const struct node_names *no
 
 /* Whether the policy has no bounds as to where. */
 bool policy_takes_every_point(const struct policy *policy);
+
+/* Whether some pattern looks into this network namespace. */
+bool policy_takes_netns(const struct policy *policy, const char *netns);
 
 /* Whether a line may be a pattern; else *why says what is wrong. */
 bool policy_pattern_is_valid(const char *line, const char **why);

@@ -173,13 +173,14 @@ enum status op_forecast_session(const struct context *context, const struct pack
                                 struct forecast *forecast, struct errors *errors)
 {
     const struct service *service = context->service;
+    char value[POINT_VALUE_SIZE];
 
     *forecast = (struct forecast){.request = *request};
-    validate_request(service, request, errors);
+    validate_request(context, request, value, errors);
     privileges_sort_out(forecast, errors);
     if (errors->count > 0)
         return errors->items[0].status;
-    forecast->limits = effective_limits(service->config, request);
+    forecast->limits = effective_limits(service->config, &context->who->role.policy, request);
     struct broker *broker = broker_connect(service->directory);
     look_at_worker(forecast, broker);
     look_at_disk(service, forecast);

@@ -4,18 +4,41 @@
 #include "core/log.h"
 #include "host/settle.h"
 #include "host/signals.h"
+#include "service/audit.h"
+#include "service/guard.h"
 #include "service/http.h"
+#include "service/people.h"
+#include "service/secrets.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Passwords checked at once. More would not be faster, and starve everything else of the CPU. */
+enum { PASSWORD_CHECKS = 2 };
+
+/* The password of a new administrator is for the terminal, not for the log. */
+static enum status begin_people(struct store *store, struct error *error)
+{
+    char printed[TOKEN_SECRET_SIZE];
+    const char *variable = "PKTCAPD_ADMIN_PASSWORD";
+    enum status status = people_begin(store, getenv(variable), printed, error);
+
+    unsetenv(variable);
+    if (status == STATUS_OK && printed[0] != '\0')
+        printf("The first administrator is admin, the password is %s\nIt is not shown again.\n", printed);
+    fflush(stdout);
+    secret_forget(printed, sizeof printed);
+    return status;
+}
 
 /* Opens the store once before anyone is served: a database that cannot be used is told at start. */
 static enum status store_try(const struct data_dir *directory, struct error *error)
@@ -24,15 +47,22 @@ static enum status store_try(const struct data_dir *directory, struct error *err
     struct store *store;
     enum status status = store_open(data_dir_path(directory, "pktcapd.db", path), &store, error);
 
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        status = begin_people(store, error);
         store_close(store);
+    }
     return status;
 }
 
 static enum status service_describe(const struct config *config, const struct data_dir *directory,
                                     struct service *service, struct error *error)
 {
-    *service = (struct service){.config = config, .directory = directory};
+    *service = (struct service){.config = config,
+                                .directory = directory,
+                                .guard = secrets_open() ? guard_open(PASSWORD_CHECKS) : NULL,
+                                .audit = audit_open()};
+    if (service->guard == NULL || service->audit == NULL)
+        return error_set(error, ERROR_INTERNAL, NULL, "out of memory, or without randomness");
     snprintf(service->api_address, sizeof service->api_address, "%.63s", config->listen);
     if (config->node_name[0] != '\0')
         snprintf(service->node_name, sizeof service->node_name, "%s", config->node_name);

@@ -1,189 +1,13 @@
 #include "service/handlers.h"
 
 #include "service/codec.h"
+#include "service/handlers_parts.h"
 #include "service/handlers_people.h"
 #include "service/routes.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-/* ---- errors ---- */
-
-static const struct {
-    int status;
-    const char *name;   /* ApiError.httpStatus */
-    const char *reason; /* of the status line */
-} HTTP[] = {
-    {200, "OK", "OK"},
-    {201, "CREATED", "Created"},
-    {206, "PARTIAL_CONTENT", "Partial Content"},
-    {400, "BAD_REQUEST", "Bad Request"},
-    {401, "UNAUTHORIZED", "Unauthorized"},
-    {403, "FORBIDDEN", "Forbidden"},
-    {404, "NOT_FOUND", "Not Found"},
-    {405, "METHOD_NOT_ALLOWED", "Method Not Allowed"},
-    {408, "REQUEST_TIMEOUT", "Request Timeout"},
-    {411, "LENGTH_REQUIRED", "Length Required"},
-    {412, "PRECONDITION_FAILED", "Precondition Failed"},
-    {413, "PAYLOAD_TOO_LARGE", "Payload Too Large"},
-    {415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"},
-    {416, "REQUESTED_RANGE_NOT_SATISFIABLE", "Range Not Satisfiable"},
-    {429, "TOO_MANY_REQUESTS", "Too Many Requests"},
-    {503, "SERVICE_UNAVAILABLE", "Service Unavailable"},
-    {505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP Version Not Supported"},
-    {500, "INTERNAL_SERVER_ERROR", "Internal Server Error"}, /* the last serves for what is not here */
-};
-
-static size_t http_find(int status)
-{
-    size_t i = 0;
-
-    while (i + 1 < sizeof HTTP / sizeof HTTP[0] && HTTP[i].status != status)
-        i++;
-    return i;
-}
-
-const char *http_reason(int status)
-{
-    return HTTP[http_find(status)].reason;
-}
-
-/* What HTTP has a status of its own for. */
-static int code_http(enum error_code code)
-{
-    static const struct {
-        enum error_code code;
-        int status;
-    } OWN[] = {{ERROR_METHOD_NOT_ALLOWED, 405},
-               {ERROR_BODY_TOO_LARGE, 413},
-               {ERROR_MEDIA_TYPE, 415},
-               {ERROR_RANGE, 416}};
-
-    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++)
-        if (OWN[i].code == code)
-            return OWN[i].status;
-    return 0;
-}
-
-static int status_http(enum status status)
-{
-    switch (status) {
-    case STATUS_OK:
-        return 200;
-    case STATUS_INVALID_ARGUMENT:
-        return 400;
-    case STATUS_UNAUTHENTICATED:
-        return 401;
-    case STATUS_PERMISSION_DENIED:
-        return 403;
-    case STATUS_NOT_FOUND:
-        return 404;
-    case STATUS_FAILED_PRECONDITION:
-        return 412;
-    case STATUS_RESOURCE_EXHAUSTED:
-    case STATUS_UNAVAILABLE:
-        return 503;
-    case STATUS_RATE_LIMITED:
-        return 429;
-    case STATUS_INTERNAL:
-        return 500;
-    }
-    return 500;
-}
-
-void answer_errors(struct answer *answer, const struct errors *errors)
-{
-    const struct error *first = &errors->items[0];
-    int own = code_http(first->code);
-
-    answer->status = own != 0 ? own : status_http(first->status);
-    answer->body = codec_encode_errors(errors, HTTP[http_find(answer->status)].name);
-}
-
-/* The error code of what the HTTP server refuses with this status. */
-static enum error_code http_code(int status)
-{
-    if (status == 413)
-        return ERROR_BODY_TOO_LARGE;
-    return status >= 500 && status != 505 ? ERROR_INTERNAL : ERROR_BAD_REQUEST;
-}
-
-void answer_http_error(struct answer *answer, int status, const char *message)
-{
-    struct errors *errors = calloc(1, sizeof *errors);
-
-    answer->status = status;
-    if (errors == NULL)
-        return;
-    errors_add(errors, http_code(status), NULL, "%s", message);
-    answer->body = codec_encode_errors(errors, HTTP[http_find(status)].name);
-    free(errors);
-}
-
-/* ---- parameters ---- */
-
-static const char *parameter_find(const struct call *call, const char *name)
-{
-    for (size_t i = 0; i < call->parameter_count; i++)
-        if (strcmp(call->parameters[i].name, name) == 0)
-            return call->parameters[i].value;
-    return NULL;
-}
-
-static void parameters_check(const struct call *call, const struct route *route, struct errors *errors)
-{
-    char list[128] = "";
-    size_t used = 0;
-
-    for (size_t i = 0; route->parameters[i] != NULL; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "; it takes " : ", ",
-                                 route->parameters[i]);
-    for (size_t i = 0; i < call->parameter_count; i++) {
-        const char *name = call->parameters[i].name;
-        if (!route_takes(route, name))
-            errors_add(errors, ERROR_UNKNOWN_PARAMETER, name, "this path takes no query parameter %.64s%s",
-                       name, list);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(call->parameters[j].name, name) == 0)
-                errors_add(errors, ERROR_BAD_PARAMETER, name, "the query parameter %.64s is given twice",
-                           name);
-    }
-}
-
-static int32_t integer_parameter(const struct call *call, const char *name, int32_t absent, int32_t least,
-                                 int32_t most, struct errors *errors)
-{
-    const char *text = parameter_find(call, name);
-    char *end;
-
-    if (text == NULL)
-        return absent;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno == 0 && isdigit((unsigned char)text[0]) && *end == '\0' && value >= least && value <= most)
-        return (int32_t)value;
-    errors_add(errors, ERROR_BAD_PARAMETER, name, "%s has the value %.64s; it takes an integer from %d to %d",
-               name, text, least, most);
-    return absent;
-}
-
-static bool boolean_parameter(const struct call *call, const char *name, bool absent, struct errors *errors)
-{
-    const char *text = parameter_find(call, name);
-
-    if (text == NULL)
-        return absent;
-    if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
-        errors_add(errors, ERROR_BAD_PARAMETER, name, "%s has the value %.64s; it takes true or false", name,
-                   text);
-    return strcasecmp(text, "true") == 0;
-}
-
-/* ---- operations ---- */
 
 static struct session_view view_of(const struct call *call)
 {
@@ -208,8 +32,22 @@ static char *session_text(const struct call *call, struct session *session, stru
     return text;
 }
 
-static void create_or_forecast(const struct call *call, const struct packet_capture_request *request,
-                               bool dry_run, struct answer *answer, struct errors *errors)
+/* Where the client finds it, as it sees us. */
+static void location_add(const struct call *call, const struct session *session, struct answer *answer)
+{
+    const struct client *client = call->context->client;
+    char line[640];
+
+    if (client->host[0] == '\0')
+        snprintf(line, sizeof line, "Location: %s%s/%s", client->prefix, call->path, session->id);
+    else
+        snprintf(line, sizeof line, "Location: %s://%s%s%s/%s", client->secure ? "https" : "http",
+                 client->host, client->prefix, call->path, session->id);
+    answer_add_header(answer, line);
+}
+
+static void create_or_forecast(struct call *call, const struct packet_capture_request *request, bool dry_run,
+                               struct answer *answer, struct errors *errors)
 {
     const struct session_view view = view_of(call);
     struct session *session = dry_run ? NULL : malloc(sizeof *session);
@@ -218,8 +56,11 @@ static void create_or_forecast(const struct call *call, const struct packet_capt
     if (session == NULL && forecast == NULL) {
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     } else if (!dry_run) {
-        if (op_create_session(call->context, request, session, errors) == STATUS_OK)
+        if (op_create_session(call->context, request, session, errors) == STATUS_OK) {
+            snprintf(call->about, sizeof call->about, "%s", session->id);
+            location_add(call, session, answer);
             answer->body = session_text(call, session, errors);
+        }
     } else if (op_forecast_session(call->context, request, forecast, errors) == STATUS_OK) {
         answer->body = codec_encode_forecast(forecast, &view);
         answer->status = 200; /* nothing was created */
@@ -228,10 +69,10 @@ static void create_or_forecast(const struct call *call, const struct packet_capt
     free(session);
 }
 
-static void create(const struct call *call, struct answer *answer, struct errors *errors)
+static void create(struct call *call, struct answer *answer, struct errors *errors)
 {
     struct packet_capture_request *request = malloc(sizeof *request);
-    bool dry_run = boolean_parameter(call, "dry_run", false, errors);
+    bool dry_run = parameter_boolean(call, "dry_run", false, errors);
 
     if (request == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
@@ -266,8 +107,8 @@ static void one_session(const struct call *call, const char *id, session_operati
 static void get_file(const struct call *call, const char *id, struct answer *answer, struct errors *errors)
 {
     struct file_choice choice = {
-        .run = integer_parameter(call, "run", 0, 1, INT32_MAX, errors),
-        .number = integer_parameter(call, "file", 0, 1, INT32_MAX, errors),
+        .run = parameter_integer(call, "run", 0, 1, INT32_MAX, errors),
+        .number = parameter_integer(call, "file", 0, 1, INT32_MAX, errors),
     };
 
     if (errors->count == 0)
@@ -280,10 +121,10 @@ static void list_request_read(const struct call *call, struct list_request *requ
     char names[128];
 
     *request = (struct list_request){
-        .page_size = integer_parameter(call, "page_size", 1000, 1, 1000, errors),
+        .page_size = parameter_integer(call, "page_size", 1000, 1, 1000, errors),
         .sort_by = parameter_find(call, "sort_by"),
         .cursor = parameter_find(call, "cursor"),
-        .descending = !boolean_parameter(call, "sort_ascending", true, errors),
+        .descending = !parameter_boolean(call, "sort_ascending", true, errors),
         .visit_file = codec_list_add_file,
     };
     if (request->sort_by != NULL && names_find(&store_sort_names, request->sort_by) < 0)
@@ -330,7 +171,7 @@ static void counting_add(void *visitor_context, const struct session *session)
     counting->count++;
 }
 
-static void delete_all(const struct call *call, struct answer *answer, struct errors *errors)
+static void delete_all(struct call *call, struct answer *answer, struct errors *errors)
 {
     const struct session_view view = view_of(call);
     struct counting_list deleted = {codec_list_open(&view), 0};
@@ -370,8 +211,8 @@ static void list_points(const struct call *call, struct answer *answer, struct e
         codec_points_abandon(list);
 }
 
-static void dispatch(const struct call *call, const struct route_match *match, struct answer *answer,
-                     struct errors *errors)
+void call_dispatch(struct call *call, const struct route_match *match, struct answer *answer,
+                   struct errors *errors)
 {
     switch (match->route->operation) {
     case OPERATION_CREATE_SESSION:
@@ -398,55 +239,16 @@ static void dispatch(const struct call *call, const struct route_match *match, s
     case OPERATION_DELETE_SESSIONS:
         delete_all(call, answer, errors);
         break;
+    case OPERATION_LOGIN:
+        login(call, answer, errors);
+        break;
+    case OPERATION_LOGOUT:
+        logout(call, answer, errors);
+        break;
     case OPERATION_LIST_POINTS:
         list_points(call, answer, errors);
         break;
     default:
         people_dispatch(call, match, answer, errors);
     }
-}
-
-/* A missing Content-Type is taken as JSON (API.md); a body of a GET is nobody's business. */
-static void media_type_check(const struct call *call, struct errors *errors)
-{
-    static const char JSON[] = "application/json";
-    const char *type = call->content_type;
-    size_t length = sizeof JSON - 1;
-
-    if (type == NULL || call->body_length == 0 || strcmp(call->method, "POST") != 0)
-        return;
-    if (strncasecmp(type, JSON, length) != 0 ||
-        (type[length] != '\0' && strchr("; \t", type[length]) == NULL))
-        errors_add(errors, ERROR_MEDIA_TYPE, "Content-Type", "the body is %.64s; it must be application/json",
-                   type);
-}
-
-bool call_needs_stack(const struct call *call)
-{
-    return strcmp(call->method, "POST") == 0 && call->body_length > 0;
-}
-
-void call_handle(struct call *call, struct answer *answer)
-{
-    struct errors *errors = &call->errors;
-    struct route_match match;
-    struct error error;
-
-    *answer = (struct answer){0};
-    if (route_find(call->method, call->path, parameter_find(call, "action"), &match, &error) != STATUS_OK) {
-        errors->count = 0;
-        errors_add_error(errors, &error);
-        if (error.code == ERROR_METHOD_NOT_ALLOWED)
-            snprintf(answer->headers, sizeof answer->headers, "Allow: %s\r\n", match.allow);
-    } else {
-        call->route = match.route;
-        media_type_check(call, errors);
-        parameters_check(call, match.route, errors);
-        if (errors->count == 0)
-            dispatch(call, &match, answer, errors);
-    }
-    if (errors->count > 0)
-        answer_errors(answer, errors);
-    else if (answer->status == 0)
-        answer->status = match.route->success;
 }

@@ -4,6 +4,7 @@
 #ifndef PKTCAPD_SERVICE_HANDLERS_H
 #define PKTCAPD_SERVICE_HANDLERS_H
 
+#include "http/request.h"
 #include "service/operations.h"
 
 struct route;
@@ -15,22 +16,27 @@ struct parameter {
 enum { PARAMETERS_MAX = 16 };
 
 struct call {
-    const struct context *context; /* store may be NULL: then errors says why */
-    const char *method, *path;     /* path decoded, without the query */
+    struct context *context; /* store may be NULL: then errors says why; who and client are found here */
+    const struct http_request *request;
+    const char *method, *path; /* path decoded, without the query */
     size_t parameter_count;
     struct parameter parameters[PARAMETERS_MAX];
     const char *content_type; /* NULL if absent */
     const char *body;
     size_t body_length;
     const struct route *route; /* once it is found */
-    struct errors errors;      /* starts empty; too large for the stack */
+    struct caller who;         /* once it is known */
+    struct client client;
+    char about[128];      /* for the audit: a user, a role, a token's id; or empty */
+    char detail[256];     /* for the audit; or empty */
+    struct errors errors; /* starts empty; too large for the stack */
 };
 
 struct answer {
-    int status;       /* HTTP */
-    char *body;       /* JSON; the caller frees it */
-    char headers[96]; /* further header lines, each with its line end, or empty */
-    bool has_file;    /* then the body is this file: */
+    int status;        /* HTTP */
+    char *body;        /* JSON; the caller frees it */
+    char headers[768]; /* further header lines, each with its line end, or empty */
+    bool has_file;     /* then the body is this file: */
     struct capture_file file;
 };
 

@@ -1,6 +1,6 @@
 #include "service/handlers_people.h"
 
-void people_dispatch(const struct call *call, const struct route_match *match, struct answer *answer,
+void people_dispatch(struct call *call, const struct route_match *match, struct answer *answer,
                      struct errors *errors)
 {
     (void)call, (void)answer;

@@ -5,7 +5,7 @@
 #include "service/handlers.h"
 #include "service/routes.h"
 
-void people_dispatch(const struct call *call, const struct route_match *match, struct answer *answer,
+void people_dispatch(struct call *call, const struct route_match *match, struct answer *answer,
                      struct errors *errors);
 
 #endif

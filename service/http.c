@@ -36,6 +36,7 @@ struct http_server {
 struct http_thread {
     struct store *store;
     struct context context;
+    struct http_request request;
     struct call call;
     struct answer answer;
     char body[BODY_MAX + 1];
@@ -260,6 +261,15 @@ static const char *path_decode(const struct mg_request_info *info, struct http_t
     return thread->path;
 }
 
+static void request_fill(const struct mg_request_info *info, struct http_request *request)
+{
+    *request = (struct http_request){.method = info->request_method};
+    for (int i = 0; i < info->num_headers && i < HTTP_HEADERS_MAX; i++)
+        request->headers[request->header_count++] =
+            (struct http_header){info->http_headers[i].name, info->http_headers[i].value};
+    snprintf(request->peer, sizeof request->peer, "%s", info->remote_addr);
+}
+
 static void store_need(const struct service *service, struct http_thread *thread)
 {
     char path[DATA_PATH_SIZE];
@@ -270,9 +280,7 @@ static void store_need(const struct service *service, struct http_thread *thread
         log_error("%s", error.message);
         errors_add_error(&thread->call.errors, &error);
     }
-    static const struct caller NOBODY = {.way = WAY_NONE, .user = "anonymous"};
-    static const struct client NOWHERE = {0};
-    thread->context = (struct context){service, thread->store, &NOBODY, &NOWHERE};
+    thread->context = (struct context){.service = service, .store = thread->store};
 }
 
 static void *handle(void *argument)
@@ -334,8 +342,10 @@ static int request_begin(struct mg_connection *connection)
     if (length < 0)
         return body_refuse(connection, length, thread->body);
     thread->body[length] = '\0';
+    request_fill(info, &thread->request);
     thread->call = (struct call){
         .context = &thread->context,
+        .request = &thread->request,
         .method = info->request_method,
         .content_type = mg_get_header(connection, "Content-Type"),
         .body = thread->body,
@@ -343,6 +353,8 @@ static int request_begin(struct mg_connection *connection)
     };
     thread->answer = (struct answer){0};
     snprintf(thread->query, sizeof thread->query, "%s", info->query_string == NULL ? "" : info->query_string);
+    thread->request.body = thread->body;
+    thread->request.body_length = (size_t)length;
     thread->call.path = path_decode(info, thread);
     store_need(server->service, thread);
     query_split(thread->query, &thread->call);

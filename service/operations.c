@@ -3,6 +3,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/doorbell.h"
+#include "service/access.h"
+#include "service/audit.h"
 #include "service/validate.h"
 
 #include <ctype.h>
@@ -19,30 +21,50 @@ static enum status failed(struct errors *errors, const struct error *error)
     return error->status;
 }
 
-enum status op_create_session(const struct context *context, const struct packet_capture_request *request,
-                              struct session *session, struct errors *errors)
+static struct quota quota_of(const struct caller *who)
+{
+    const struct policy *policy = &who->role.policy;
+
+    return (struct quota){.sessions = policy->max_sessions,
+                          .stored_bytes = policy->max_stored_mb * 1000000,
+                          .hourly = policy->max_hourly};
+}
+
+static void session_fill(const struct context *context, const struct packet_capture_request *request,
+                         struct session *session)
 {
     const struct service *service = context->service;
-    struct error error;
+    const char *user = context->who->user;
 
-    validate_request(service, request, errors);
-    if (errors->count > 0)
-        return errors->items[0].status;
-    memset(session, 0, sizeof *session);
     session->request = *request;
-    session->limits = effective_limits(service->config, request);
+    session->limits = effective_limits(service->config, &context->who->role.policy, request);
     session->run.number = 1;
     session->run.state = STATE_CREATED;
     session->create_time_ms = clock_now_ms();
     uuid_make(session->id);
     session->last_modified_time_ms = session->run.created_ms = session->create_time_ms;
+    session->quota_bytes = quota_of(context->who).stored_bytes;
     snprintf(session->node_id, sizeof session->node_id, "%s", service->node_id);
-    snprintf(session->create_user, sizeof session->create_user, "%s", context->who->user);
+    snprintf(session->create_user, sizeof session->create_user, "%s", user);
+    snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", user);
+    snprintf(session->owner, sizeof session->owner, "%s", user);
     memcpy(session->api_address, service->api_address, sizeof session->api_address);
-    snprintf(session->last_modified_user, sizeof session->last_modified_user, "%s", context->who->user);
-    if (store_insert_session(context->store, session, NULL, &error) != STATUS_OK)
+}
+
+enum status op_create_session(const struct context *context, const struct packet_capture_request *request,
+                              struct session *session, struct errors *errors)
+{
+    const struct quota quota = quota_of(context->who);
+    struct error error;
+
+    memset(session, 0, sizeof *session);
+    validate_request(context, request, session->point, errors);
+    if (errors->count > 0)
+        return errors->items[0].status;
+    session_fill(context, request, session);
+    if (store_insert_session(context->store, session, &quota, &error) != STATUS_OK)
         return failed(errors, &error);
-    doorbell_ring(service->directory);
+    doorbell_ring(context->service->directory);
     return STATUS_OK;
 }
 
@@ -59,19 +81,30 @@ enum status op_get_session(const struct context *context, const char *text, stru
     return STATUS_OK;
 }
 
-enum status op_restart_session(const struct context *context, const char *text, struct session *session,
+/* What was allowed when the session was made may not be any more. An owner's quotas are the owner's, whoever
+ * else has it captured again. */
+enum status op_restart_session(const struct context *context, const char *id, struct session *session,
                                struct errors *errors)
 {
-    const struct restart restart = {.user = context->who->user, .point = "", .now_ms = clock_now_ms()};
-    char id[UUID_SIZE];
+    const struct quota quota = quota_of(context->who);
+    char point[POINT_VALUE_SIZE];
     struct error error;
 
-    if (!validate_id(text, id, errors))
-        return STATUS_NOT_FOUND;
-    if (store_restart_session(context->store, id, &restart, &error) != STATUS_OK)
+    if (op_get_session(context, id, session, errors) != STATUS_OK)
+        return errors->items[0].status;
+    bool own = strcmp(session->owner, context->who->user) == 0;
+    struct restart restart = {.user = context->who->user,
+                              .point = point,
+                              .quota_bytes = own ? quota.stored_bytes : session->quota_bytes,
+                              .quota = own ? &quota : NULL,
+                              .now_ms = clock_now_ms()};
+    validate_restart(context, &session->request, point, errors);
+    if (errors->count > 0)
+        return errors->items[0].status;
+    if (store_restart_session(context->store, session->id, &restart, &error) != STATUS_OK)
         return failed(errors, &error);
     doorbell_ring(context->service->directory);
-    return op_get_session(context, id, session, errors);
+    return op_get_session(context, session->id, session, errors);
 }
 
 enum status op_terminate_session(const struct context *context, const char *text, struct session *session,
@@ -192,6 +225,11 @@ enum status op_list_sessions(const struct context *context, const struct list_re
     struct list_page page;
     struct error error;
 
+    if (!access_sees_all(context->who)) {
+        query.reader = context->who->user;
+        query.groups = context->who->groups;
+    }
+
     if (request->cursor != NULL && !cursor_read(request, &query)) {
         errors_add(errors, ERROR_BAD_PARAMETER, "cursor",
                    "the cursor is none that this list gave out with the same sort_by and sort_ascending");
@@ -230,9 +268,11 @@ static enum status doomed_delete(const struct context *context, const struct doo
         enum status status = store_get_session(context->store, doomed->ids[i], 0, session, error);
         if (status == STATUS_OK)
             status = delete_one(context, session, error);
-        if (status == STATUS_OK)
+        if (status == STATUS_OK) {
+            const struct act act = {OPERATION_DELETE_SESSION, session->id, "", "of all", 200, 0, false};
+            audit_note(context, &act);
             visit(visitor_context, session);
-        else if (status != STATUS_FAILED_PRECONDITION && status != STATUS_NOT_FOUND)
+        } else if (status != STATUS_FAILED_PRECONDITION && status != STATUS_NOT_FOUND)
             return status;
     }
     return STATUS_OK;
@@ -241,7 +281,9 @@ static enum status doomed_delete(const struct context *context, const struct doo
 enum status op_delete_sessions(const struct context *context, session_visitor visit, void *visitor_context,
                                struct errors *errors)
 {
-    struct list_query query = {.ended_only = true, .page_size = DELETE_PAGE};
+    struct list_query query = {.ended_only = true,
+                               .page_size = DELETE_PAGE,
+                               .owner = access_rules_all(context->who) ? NULL : context->who->user};
     struct list_page page = {.has_more = true};
     struct session *session = malloc(sizeof *session);
     struct doomed doomed;
@@ -264,14 +306,65 @@ enum status op_delete_sessions(const struct context *context, session_visitor vi
 
 /* ---- capture points ---- */
 
+/* Shows a caller who may not capture everywhere what there is for the role. */
+struct narrowed {
+    const struct context *context;
+    const struct point_visitor *visitor;
+};
+
+static unsigned cappoints_taken(const struct context *context, const struct point *point)
+{
+    const struct node_names node = {context->service->node_id, context->service->node_name};
+    char value[POINT_VALUE_SIZE];
+    unsigned taken = 0;
+
+    point_value(point, value);
+    for (int cappoint = CAPPOINT_VNIC; cappoint <= CAPPOINT_SEGMENTPORT; cappoint++)
+        if (point->cappoints & 1u << cappoint &&
+            policy_takes_point(&context->who->role.policy, &node, (enum cappoint)cappoint, value))
+            taken |= 1u << cappoint;
+    return taken;
+}
+
+static void narrow_point(void *visitor_context, const struct point_details *details)
+{
+    const struct narrowed *narrowed = visitor_context;
+    struct point_details seen = *details;
+
+    seen.point.cappoints = cappoints_taken(narrowed->context, &details->point);
+    if (seen.point.cappoints != 0)
+        narrowed->visitor->see_point(narrowed->visitor->context, &seen);
+}
+
+static void narrow_netns(void *visitor_context, const char *name, const char *missing)
+{
+    const struct narrowed *narrowed = visitor_context;
+
+    if (policy_takes_netns(&narrowed->context->who->role.policy, name))
+        narrowed->visitor->see_netns(narrowed->visitor->context, name, missing);
+}
+
+/* Auditors read everything; the others, what they may capture on. */
+static bool sees_every_point(const struct caller *who)
+{
+    return who->role.kind != ROLE_OPERATOR || policy_takes_every_point(&who->role.policy);
+}
+
 enum status op_list_points(const struct context *context, const struct points_request *request,
                            const struct point_visitor *visitor, bool *known,
                            struct broker_abilities *abilities, struct errors *errors)
 {
     struct broker *broker = broker_connect(context->service->directory);
+    struct narrowed narrowed = {context, visitor};
+    const struct point_visitor narrow = {&narrowed, narrow_point, narrow_netns};
     struct error error;
-    enum status status = point_list(broker, request->cappoint, request->netns, visitor, &error);
+    enum status status = point_list(broker, request->cappoint, request->netns,
+                                    sees_every_point(context->who) ? visitor : &narrow, &error);
 
+    /* The message names what is similar. */
+    if (status != STATUS_OK && error.code == ERROR_NO_SUCH_NETNS && !sees_every_point(context->who))
+        error_set(&error, ERROR_NO_SUCH_NETNS, "netns", "there is no network namespace %.128s",
+                  request->netns);
     if (status != STATUS_OK)
         errors_add_error(errors, &error);
     *known = broker != NULL && broker_abilities(broker, abilities, &error) == STATUS_OK;

@@ -18,9 +18,14 @@
 #include "host/data_dir.h"
 #include "service/caller.h"
 
+struct audit;
+struct guard;
+
 /* What all requests share; constant while the service runs. */
 struct service {
     const struct config *config;
+    struct guard *guard; /* of passwords */
+    struct audit *audit;
     const struct data_dir *directory;
     char node_id[UUID_SIZE];
     char node_name[128];

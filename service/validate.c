@@ -2,11 +2,13 @@
 
 #include "capture/filter.h"
 #include "capture/point.h"
+#include "service/access.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pcap/dlt.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -40,8 +42,50 @@ static void validate_node(const struct service *service, struct broker *broker,
                    request->node_ip);
 }
 
+static bool takes_point(const struct context *context, enum cappoint cappoint, const char *value)
+{
+    const struct service *service = context->service;
+    const struct node_names node = {service->node_id, service->node_name};
+
+    return policy_takes_point(&context->who->role.policy, &node, cappoint, value);
+}
+
+static void refuse_point(const struct context *context, const struct packet_capture_request *request,
+                         struct errors *errors)
+{
+    errors_add(errors, ERROR_POLICY, "capvalue", "role %s does not allow captures on %s %.128s",
+               context->who->role.name, names_of(&cappoint_names, (int)request->cappoint), request->capvalue);
+}
+
+/* What counts is the interface that is meant, not the alias or the address that names it. */
+static void allow_point(const struct context *context, const struct packet_capture_request *request,
+                        const struct point *point, char value[POINT_VALUE_SIZE], struct errors *errors)
+{
+    if (policy_takes_every_point(&context->who->role.policy))
+        return;
+    point_value(point, value);
+    if (!takes_point(context, request->cappoint, value))
+        refuse_point(context, request, errors);
+}
+
+/* Who may not capture everywhere does not learn here what there is elsewhere: neither whether it exists nor
+ * names that are similar. */
+static void allow_unknown(const struct context *context, const struct packet_capture_request *request,
+                          const struct error *error, struct errors *errors)
+{
+    bool everywhere = policy_takes_every_point(&context->who->role.policy);
+
+    if (!everywhere && !takes_point(context, request->cappoint, request->capvalue))
+        refuse_point(context, request, errors);
+    else if (everywhere || (error->code != ERROR_UNKNOWN_INTERFACE && error->code != ERROR_NO_SUCH_NETNS))
+        errors_add_error(errors, error);
+    else
+        errors_add(errors, error->code, "capvalue", "there is no interface %.128s", request->capvalue);
+}
+
 /* Returns the linktype to check filters against: that of the point, or Ethernet where there is no point. */
-static int validate_point(struct broker *broker, const struct packet_capture_request *request,
+static int validate_point(const struct context *context, struct broker *broker,
+                          const struct packet_capture_request *request, char value[POINT_VALUE_SIZE],
                           struct errors *errors)
 {
     struct point point;
@@ -56,10 +100,12 @@ static int validate_point(struct broker *broker, const struct packet_capture_req
             errors);
     if (request->cappoint == 0 || request->capvalue[0] == '\0' || errors_blame(errors, "capvalue"))
         return DLT_EN10MB;
-    if (point_find(broker, request->cappoint, request->capvalue, &point, &error) == STATUS_OK)
-        return point.linktype;
-    errors_add_error(errors, &error);
-    return DLT_EN10MB;
+    if (point_find(broker, request->cappoint, request->capvalue, &point, &error) != STATUS_OK) {
+        allow_unknown(context, request, &error, errors);
+        return DLT_EN10MB;
+    }
+    allow_point(context, request, &point, value, errors);
+    return point.linktype;
 }
 
 /* A field that says something where it can mean nothing is refused: ignoring it would be a lie. */
@@ -138,14 +184,16 @@ bool validate_id(const char *text, char id[UUID_SIZE], struct errors *errors)
     return false;
 }
 
-void validate_request(const struct service *service, const struct packet_capture_request *request,
-                      struct errors *errors)
+void validate_request(const struct context *context, const struct packet_capture_request *request,
+                      char point[POINT_VALUE_SIZE], struct errors *errors)
 {
+    const struct service *service = context->service;
     struct broker *broker = broker_connect(service->directory);
 
+    point[0] = '\0';
     require(request->capsource != 0, "capsource", "CLI or UI", errors);
     validate_node(service, broker, request, errors);
-    int linktype = validate_point(broker, request, errors);
+    int linktype = validate_point(context, broker, request, point, errors);
     if (broker != NULL)
         broker_close(broker);
     if (request->capsnaplen > 0 && request->capsnaplen < SNAPLEN_MIN)
@@ -159,6 +207,29 @@ void validate_request(const struct service *service, const struct packet_capture
     validate_files(request, errors);
     validate_core(request, errors);
     filter_validate(request, linktype, errors);
+    policy_check_request(&context->who->role, request, errors);
+}
+
+void validate_restart(const struct context *context, const struct packet_capture_request *request,
+                      char value[POINT_VALUE_SIZE], struct errors *errors)
+{
+    struct broker *broker;
+    struct point point;
+    struct error error;
+
+    value[0] = '\0';
+    policy_check_request(&context->who->role, request, errors);
+    if (policy_takes_every_point(&context->who->role.policy))
+        return;
+    broker = broker_connect(context->service->directory);
+    if (point_find(broker, request->cappoint, request->capvalue, &point, &error) == STATUS_OK)
+        allow_point(context, request, &point, value, errors);
+    else if (takes_point(context, request->cappoint, request->capvalue))
+        snprintf(value, POINT_VALUE_SIZE, "%.*s", POINT_VALUE_SIZE - 1, request->capvalue);
+    else
+        refuse_point(context, request, errors);
+    if (broker != NULL)
+        broker_close(broker);
 }
 
 static int64_t at_most(int64_t value, int64_t most)
@@ -172,7 +243,14 @@ static int64_t most_snaplen(const struct config *config, const struct packet_cap
                                                   : config->max_snaplen;
 }
 
-struct limits effective_limits(const struct config *config, const struct packet_capture_request *request)
+/* The smaller of two maxima; 0 of a policy is none. */
+static int64_t smaller(int64_t server, int64_t policy)
+{
+    return policy > 0 && policy < server ? policy : server;
+}
+
+struct limits effective_limits(const struct config *config, const struct policy *policy,
+                               const struct packet_capture_request *request)
 {
     /* A ring of files goes on when a file is full. */
     bool fills = request->capfilesize > 0 && request->capfilecount <= 0;
@@ -182,9 +260,11 @@ struct limits effective_limits(const struct config *config, const struct packet_
     if (config->max_packets > 0)
         packets = at_most(packets, config->max_packets);
     return (struct limits){
-        .duration_s = at_most(any ? request->capduration : config->default_duration, config->max_duration),
+        .duration_s = at_most(any ? request->capduration : config->default_duration,
+                              smaller(config->max_duration, policy->max_duration_s)),
         .packets = packets,
-        .file_size_mb = at_most(request->capfilesize, config->max_filesize),
-        .snaplen = at_most(request->capsnaplen, most_snaplen(config, request)),
+        .file_size_mb =
+            at_most(request->capfilesize, smaller(config->max_filesize, policy->max_file_size_mb)),
+        .snaplen = at_most(request->capsnaplen, smaller(most_snaplen(config, request), policy->max_snaplen)),
     };
 }

@@ -1,0 +1,35 @@
+/*
+ * The audit: who did what, from where, and what came of it, in the store and in the log. Secrets never come
+ * here.
+ *
+ * On record is everything that changes something or hands out packets, and everything that was refused.
+ * Reading is on record where it is about other people's sessions. What repeats (refusals, reading) is written
+ * once a minute, with the number of repetitions in the next record of its kind.
+ */
+#ifndef PKTCAPD_SERVICE_AUDIT_H
+#define PKTCAPD_SERVICE_AUDIT_H
+
+#include "service/operations.h"
+#include "service/routes.h"
+
+/* Remembers what repeats; shared by all threads. */
+struct audit;
+
+struct audit *audit_open(void); /* NULL: out of memory */
+void audit_close(struct audit *audit);
+
+/* What is to be put on record; the rest comes from the context. */
+struct act {
+    enum operation operation;
+    const char *session; /* id, or empty */
+    const char *object;  /* a user, a role, a token's id; or empty */
+    const char *detail;  /* or empty */
+    int status;          /* HTTP */
+    int code;            /* error code, 0: none */
+    bool foreign;        /* reading of other people's sessions */
+};
+
+/* Writes it, if it belongs on record. What cannot be written is told in the log. */
+void audit_note(const struct context *context, const struct act *act);
+
+#endif

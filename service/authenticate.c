@@ -1,0 +1,361 @@
+#include "service/authenticate.h"
+
+#include "core/clock.h"
+#include "db/people.h"
+#include "service/client.h"
+#include "service/credentials.h"
+#include "service/guard.h"
+#include "service/secrets.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { LOGINS_MOST = 1000 }; /* of one user: the oldest make room, so that nobody is locked out by scripts */
+
+static const char COOKIE[] = "JSESSIONID";
+
+static enum status wrong_password(struct error *error)
+{
+    return error_set(error, ERROR_BAD_CREDENTIALS, NULL, "the user name or the password is wrong");
+}
+
+static enum status user_find(struct store *store, const char *name, bool *found, struct user *user,
+                             struct error *error)
+{
+    enum status status = store_get_user(store, name, user, error);
+
+    *found = status == STATUS_OK;
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static enum status caller_fill(struct store *store, const struct user *user, enum way way, struct caller *who,
+                               struct error *error)
+{
+    who->way = way;
+    memcpy(who->user, user->name, sizeof who->user);
+    memcpy(who->groups, user->groups, sizeof who->groups);
+    return store_get_role(store, user->role, &who->role, error);
+}
+
+/* ---- passwords ---- */
+
+static enum status password_check(const struct context *context, const struct password_login *login,
+                                  bool known, struct user *user, struct challenge *challenge,
+                                  struct error *error)
+{
+    bool found = false;
+    enum status status = known ? user_find(context->store, login->user, &found, user, error) : STATUS_OK;
+
+    if (status != STATUS_OK)
+        return status;
+    switch (guard_check(context->service->guard, login->user, found ? user : NULL, login->password,
+                        context->client->address, clock_monotonic_ms(), &challenge->retry_after_s)) {
+    case GUARD_RIGHT:
+        return STATUS_OK;
+    case GUARD_WRONG:
+        challenge->retry_after_s = 0;
+        return wrong_password(error);
+    case GUARD_WAIT:
+        return error_set(error, ERROR_TOO_MANY_ATTEMPTS, NULL,
+                         "too many wrong passwords, or too many checks at once; try again in %d s",
+                         challenge->retry_after_s);
+    }
+    return wrong_password(error);
+}
+
+static enum status by_password(const struct context *context, struct password_login *login, bool known,
+                               enum way way, struct caller *who, struct challenge *challenge,
+                               struct error *error)
+{
+    struct user user;
+
+    memcpy(who->user, login->user, sizeof who->user);
+    enum status status = password_check(context, login, known, &user, challenge, error);
+    secret_forget(login->password, sizeof login->password);
+    return status == STATUS_OK ? caller_fill(context->store, &user, way, who, error) : status;
+}
+
+static enum status no_credentials(struct challenge *challenge, struct error *error)
+{
+    challenge->ask = true;
+    return error_set(error, ERROR_NO_CREDENTIALS, NULL,
+                     "this needs a user: HTTP Basic, an API token (Authorization: Bearer), or the cookie of "
+                     "POST /api/session/create");
+}
+
+static enum status by_basic(const struct context *context, const char *header, struct caller *who,
+                            struct challenge *challenge, struct error *error)
+{
+    struct password_login login = {0};
+    bool known;
+
+    if (!credentials_read_basic(header, &login, &known))
+        return error_set(error, ERROR_BAD_CREDENTIALS, "Authorization",
+                         "the header Authorization cannot be read: Basic takes base64 of USER:PASSWORD");
+    return by_password(context, &login, known, WAY_BASIC, who, challenge, error);
+}
+
+/* ---- tokens ---- */
+
+static enum status by_token(const struct context *context, const char *secret, struct caller *who,
+                            struct error *error)
+{
+    uint8_t hash[SECRET_HASH_SIZE];
+    int64_t now_ms = clock_now_ms();
+    struct token token;
+    struct user user;
+    bool found;
+
+    secret_hash(secret, hash);
+    enum status status = store_find_token(context->store, hash, &found, &token, &user, error);
+    if (status != STATUS_OK)
+        return status;
+    if (found)
+        memcpy(who->user, user.name, sizeof who->user);
+    if (!found || user.disabled || token.revoked_ms != 0 ||
+        (token.expires_ms != 0 && token.expires_ms <= now_ms))
+        return error_set(error, ERROR_BAD_CREDENTIALS, "Authorization",
+                         "the token is not valid: unknown, expired, revoked, or its user is disabled");
+    memcpy(who->token, token.id, sizeof who->token);
+    status = store_touch_token(context->store, &token, now_ms, error);
+    return status == STATUS_OK ? caller_fill(context->store, &user, WAY_TOKEN, who, error) : status;
+}
+
+/* ---- cookies ---- */
+
+static bool cookie_read(const struct http_request *request, uint8_t hash[SECRET_HASH_SIZE])
+{
+    const char *header = http_header(request, "Cookie");
+    char value[256];
+
+    if (header == NULL || !credentials_read_cookie(header, COOKIE, value, sizeof value))
+        return false;
+    secret_hash(value, hash);
+    return true;
+}
+
+static bool login_lives(const struct config *config, const struct login *login, const struct user *user,
+                        int64_t now_ms)
+{
+    return !user->disabled && login->generation == user->generation &&
+           now_ms - login->used_ms < config->login_idle * 1000 &&
+           now_ms - login->created_ms < config->login_lifetime * 1000;
+}
+
+static enum status xsrf_check(const struct http_request *request, const struct login *login,
+                              struct error *error)
+{
+    const char *header = http_header(request, "X-XSRF-TOKEN");
+    uint8_t hash[SECRET_HASH_SIZE];
+
+    if (header != NULL) {
+        secret_hash(header, hash);
+        if (secret_equals(hash, login->xsrf))
+            return STATUS_OK;
+    }
+    return error_set(error, ERROR_CROSS_SITE, "X-XSRF-TOKEN",
+                     "%s: a call that changes something needs the X-XSRF-TOKEN that came with its cookie",
+                     header == NULL ? "there is no X-XSRF-TOKEN" : "the X-XSRF-TOKEN is wrong");
+}
+
+static enum status by_cookie(const struct context *context, const struct http_request *request,
+                             const uint8_t hash[SECRET_HASH_SIZE], bool changing, struct caller *who,
+                             struct error *error)
+{
+    int64_t now_ms = clock_now_ms();
+    struct login login;
+    struct user user;
+    bool found;
+    enum status status = store_find_login(context->store, hash, &found, &login, &user, error);
+
+    if (status != STATUS_OK)
+        return status;
+    if (found)
+        memcpy(who->user, user.name, sizeof who->user);
+    if (!found || !login_lives(context->service->config, &login, &user, now_ms))
+        return error_set(error, ERROR_BAD_CREDENTIALS, COOKIE,
+                         "the login of this cookie is unknown, or has ended");
+    if (changing && xsrf_check(request, &login, error) != STATUS_OK)
+        return error->status;
+    status = store_touch_login(context->store, &login, now_ms, error);
+    return status == STATUS_OK ? caller_fill(context->store, &user, WAY_COOKIE, who, error) : status;
+}
+
+/* ---- a trusted proxy's word ---- */
+
+/* Names of groups, separated by commas, semicolons or spaces; what can be no group's name is passed over. */
+static void groups_read(const char *list, char out[GROUPS_SIZE])
+{
+    static const char SEPARATORS[] = ",; \t";
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (const char *at = list; *(at += strspn(at, SEPARATORS)) != '\0'; at += strcspn(at, SEPARATORS)) {
+        char name[PERSON_NAME_SIZE];
+        size_t length = strcspn(at, SEPARATORS);
+        if (length >= sizeof name || used + length + 2 > GROUPS_SIZE)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        if (person_name_is_valid(name))
+            used += (size_t)snprintf(out + used, GROUPS_SIZE - used, "%s%s", used == 0 ? "" : "\n", name);
+    }
+}
+
+/* The role of the first GROUP:ROLE whose group is among these; for everybody: that of *:ROLE. */
+static bool group_role(const char *setting, const char *groups, bool everybody, char role[PERSON_NAME_SIZE])
+{
+    for (const char *at = setting; *(at += strspn(at, ", ")) != '\0'; at += strcspn(at, ", ")) {
+        char pair[2 * PERSON_NAME_SIZE], *colon;
+        snprintf(pair, sizeof pair, "%.*s", (int)strcspn(at, ", "), at);
+        if ((colon = strrchr(pair, ':')) == NULL)
+            continue;
+        *colon = '\0';
+        if (everybody ? strcmp(pair, "*") == 0 : line_is_in(groups, pair)) {
+            snprintf(role, PERSON_NAME_SIZE, "%.*s", PERSON_NAME_SIZE - 1, colon + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A role that a group gives goes before the user's own here, and that before what everybody gets. */
+static enum status asserted_role(const struct context *context, const struct user *user, struct caller *who,
+                                 struct error *error)
+{
+    const char *setting = context->service->config->group_roles;
+    char role[PERSON_NAME_SIZE];
+
+    if (!group_role(setting, who->groups, false, role)) {
+        if (user != NULL)
+            memcpy(role, user->role, sizeof role);
+        else if (!group_role(setting, who->groups, true, role))
+            return error_set(error, ERROR_FORBIDDEN, NULL,
+                             "user %s has no role here, and none of the user's groups", who->user);
+    }
+    return store_get_role(context->store, role, &who->role, error);
+}
+
+static enum status by_proxy(const struct context *context, const struct http_request *request,
+                            const char *name, struct caller *who, struct error *error)
+{
+    const struct config *config = context->service->config;
+    char list[4096] = "";
+    struct user user;
+    bool found;
+
+    if (!person_name_is_valid(name))
+        return error_set(error, ERROR_BAD_CREDENTIALS, config->user_header,
+                         "%s names a user that can be none: 1 to 64 letters, digits and . _ - @ +",
+                         config->user_header);
+    snprintf(who->user, sizeof who->user, "%s", name);
+    enum status status = user_find(context->store, name, &found, &user, error);
+    if (status != STATUS_OK)
+        return status;
+    if (found && user.disabled)
+        return error_set(error, ERROR_BAD_CREDENTIALS, config->user_header, "user %s is disabled", name);
+    if (found)
+        memcpy(who->groups, user.groups, sizeof who->groups);
+    if (config->groups_header[0] != '\0' &&
+        http_header_list(request, config->groups_header, list, sizeof list) && list[0] != '\0')
+        groups_read(list, who->groups);
+    who->way = WAY_PROXY;
+    return asserted_role(context, found ? &user : NULL, who, error);
+}
+
+/* ---- all of them ---- */
+
+/* Browsers send passwords, cookies and what a proxy knows along with other people's pages. They say so,
+ * though. */
+static enum status origin_check(const struct context *context, const struct http_request *request,
+                                struct error *error)
+{
+    const char *origin = http_header(request, "Origin"), *site = http_header(request, "Sec-Fetch-Site");
+
+    if ((origin == NULL || client_is_origin(context->client, origin)) &&
+        (site == NULL || strcasecmp(site, "cross-site") != 0))
+        return STATUS_OK;
+    return error_set(error, ERROR_CROSS_SITE, origin == NULL ? "Sec-Fetch-Site" : "Origin",
+                     "a web page of another origin (%.64s) changes nothing here",
+                     origin == NULL ? site : origin);
+}
+
+static enum status by_what_there_is(const struct context *context, const struct http_request *request,
+                                    bool changing, struct caller *who, struct challenge *challenge,
+                                    struct error *error)
+{
+    const struct config *config = context->service->config;
+    const char *header = http_header(request, "Authorization"), *bearer;
+    uint8_t cookie[SECRET_HASH_SIZE];
+
+    if (config->user_header[0] != '\0' && context->client->trusted) {
+        const char *name = http_header(request, config->user_header);
+        if (name != NULL && name[0] != '\0')
+            return by_proxy(context, request, name, who, error);
+    }
+    if (header != NULL && (bearer = credentials_read_bearer(header)) != NULL)
+        return by_token(context, bearer, who, error);
+    if (header != NULL && strncasecmp(header, "Basic ", 6) == 0)
+        return by_basic(context, header, who, challenge, error);
+    if (header == NULL && cookie_read(request, cookie))
+        return by_cookie(context, request, cookie, changing, who, error);
+    return no_credentials(challenge, error);
+}
+
+enum status authenticate(const struct context *context, const struct http_request *request, bool changing,
+                         struct caller *who, struct challenge *challenge, struct error *error)
+{
+    *who = (struct caller){.way = WAY_NONE};
+    *challenge = (struct challenge){0};
+    enum status status = by_what_there_is(context, request, changing, who, challenge, error);
+    if (status == STATUS_OK && changing && who->way != WAY_TOKEN)
+        status = origin_check(context, request, error);
+    if (status != STATUS_OK)
+        who->way = WAY_NONE;
+    return status;
+}
+
+/* ---- logins ---- */
+
+static enum status login_make(const struct context *context, const struct caller *who,
+                              struct login_secrets *secrets, struct error *error)
+{
+    const struct config *config = context->service->config;
+    int64_t now_ms = clock_now_ms();
+    struct login login = {.created_ms = now_ms, .used_ms = now_ms};
+    struct user user;
+    enum status status = store_get_user(context->store, who->user, &user, error);
+
+    if (status != STATUS_OK)
+        return status;
+    memcpy(login.user, user.name, sizeof login.user);
+    login.generation = user.generation;
+    secret_make("", secrets->cookie, sizeof secrets->cookie, login.hash);
+    secret_make("", secrets->xsrf, sizeof secrets->xsrf, login.xsrf);
+    return store_insert_login(context->store, &login, LOGINS_MOST, now_ms - config->login_idle * 1000, error);
+}
+
+enum status login_begin(const struct context *context, const struct http_request *request, struct caller *who,
+                        struct login_secrets *secrets, struct challenge *challenge, struct error *error)
+{
+    struct password_login login = {0};
+    bool known;
+
+    *who = (struct caller){.way = WAY_NONE};
+    *challenge = (struct challenge){0};
+    if (origin_check(context, request, error) != STATUS_OK)
+        return error->status;
+    if (!credentials_read_form(request->body, request->body_length, &login, &known))
+        return error_set(error, ERROR_BAD_REQUEST, "j_username",
+                         "the body is no form with j_username and j_password, each once "
+                         "(application/x-www-form-urlencoded)");
+    enum status status = by_password(context, &login, known, WAY_COOKIE, who, challenge, error);
+    return status == STATUS_OK ? login_make(context, who, secrets, error) : status;
+}
+
+enum status login_end(const struct context *context, const struct http_request *request, struct error *error)
+{
+    uint8_t hash[SECRET_HASH_SIZE];
+
+    return cookie_read(request, hash) ? store_delete_login(context->store, hash, error) : STATUS_OK;
+}

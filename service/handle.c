@@ -1,0 +1,199 @@
+/* From a request to an answer: who asks, whether they may, what they want, and what goes on record. */
+#include "service/handlers.h"
+
+#include "service/access.h"
+#include "service/audit.h"
+#include "service/authenticate.h"
+#include "service/client.h"
+#include "service/handlers_parts.h"
+#include "service/routes.h"
+#include "service/validate.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* A missing Content-Type is taken as JSON (API.md); a body of a GET is nobody's business. */
+static void media_type_check(const struct call *call, struct errors *errors)
+{
+    const char *wanted =
+        call->route->operation == OPERATION_LOGIN ? "application/x-www-form-urlencoded" : "application/json";
+    const char *type = call->content_type;
+    size_t length = strlen(wanted);
+
+    if (type == NULL || call->body_length == 0 || strcmp(call->method, "GET") == 0 ||
+        strcmp(call->method, "HEAD") == 0 || strcmp(call->method, "DELETE") == 0)
+        return;
+    if (strncasecmp(type, wanted, length) != 0 ||
+        (type[length] != '\0' && strchr("; \t", type[length]) == NULL))
+        errors_add(errors, ERROR_MEDIA_TYPE, "Content-Type", "the body is %.64s; it must be %s", type,
+                   wanted);
+}
+
+bool call_needs_stack(const struct call *call)
+{
+    return strcmp(call->method, "POST") == 0 && call->body_length > 0;
+}
+
+/* ---- who may do it ---- */
+
+/* A path prefix that the proxy left in place. */
+static const char *path_without_prefix(const struct call *call)
+{
+    const char *prefix = call->client.prefix;
+    size_t length = strlen(prefix);
+
+    if (length > 0 && strncmp(call->path, prefix, length) == 0 && call->path[length] == '/')
+        return call->path + length;
+    return call->path;
+}
+
+void answer_add_header(struct answer *answer, const char *line)
+{
+    size_t used = strlen(answer->headers);
+
+    snprintf(answer->headers + used, sizeof answer->headers - used, "%s\r\n", line);
+}
+
+void answer_add_challenge(struct answer *answer, const struct challenge *challenge)
+{
+    char line[64];
+
+    if (challenge->ask) {
+        answer_add_header(answer, "WWW-Authenticate: Basic realm=\"pktcapd\", charset=\"UTF-8\"");
+        answer_add_header(answer, "WWW-Authenticate: Bearer realm=\"pktcapd\"");
+    }
+    if (challenge->retry_after_s > 0) {
+        snprintf(line, sizeof line, "Retry-After: %d", challenge->retry_after_s);
+        answer_add_header(answer, line);
+    }
+}
+
+/* Who asks, before anything is said of what there is. */
+static bool identify(struct call *call, const struct route *route, struct answer *answer,
+                     struct errors *errors)
+{
+    struct challenge challenge;
+    struct error error;
+    bool changing = route == NULL ? strcmp(call->method, "GET") != 0 && strcmp(call->method, "HEAD") != 0
+                                  : access_changes(route->operation);
+
+    if (route != NULL && route->operation == OPERATION_LOGIN)
+        return true;
+    if (call->context->store == NULL)
+        return false;
+    if (authenticate(call->context, call->request, changing, &call->who, &challenge, &error) == STATUS_OK)
+        return true;
+    errors->count = 0;
+    errors_add_error(errors, &error);
+    answer_add_challenge(answer, &challenge);
+    return false;
+}
+
+static bool is_about_a_session(const struct route *route)
+{
+    return strstr(route->path, "/session/{id}") != NULL;
+}
+
+/* The one place where it is decided whether the caller may do this. */
+static bool authorise(const struct call *call, const struct route_match *match, bool *foreign,
+                      struct errors *errors)
+{
+    const struct context *context = call->context;
+    const struct caller *who = context->who;
+    struct session_access access;
+    char id[UUID_SIZE];
+    struct error error;
+    bool about = is_about_a_session(match->route);
+
+    if (match->route->operation == OPERATION_LOGIN)
+        return true;
+    if (about && !validate_id(match->id, id, errors))
+        return false;
+    enum status status =
+        about ? store_get_access(context->store, id, who->user, who->groups, &access, &error) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = access_check(who, match->route->operation, match->id, about ? &access : NULL, &error);
+    if (status != STATUS_OK)
+        errors_add_error(errors, &error);
+    *foreign = about ? strcmp(access.owner, who->user) != 0
+                     : match->route->operation == OPERATION_LIST_SESSIONS && access_sees_all(who);
+    return status == STATUS_OK;
+}
+
+/* ---- the whole ---- */
+
+static void note(const struct call *call, const struct route_match *match, bool foreign,
+                 const struct answer *answer)
+{
+    const struct errors *errors = &call->errors;
+    bool about = is_about_a_session(match->route);
+    struct act act = {.operation = match->route->operation,
+                      .session = about ? match->id : "",
+                      .object = call->about[0] != '\0' || about ? call->about : match->id,
+                      .detail = errors->count > 0 ? errors->items[0].message : call->detail,
+                      .status = answer->status,
+                      .code = errors->count > 0 ? (int)errors->items[0].code : 0,
+                      .foreign = foreign};
+
+    if (act.operation == OPERATION_CREATE_SESSION) {
+        act.session = call->about;
+        act.object = "";
+    }
+    audit_note(call->context, &act);
+}
+
+static void route_failed(const struct route_match *match, const struct error *error, struct answer *answer,
+                         struct errors *errors)
+{
+    char line[96];
+
+    errors->count = 0;
+    errors_add_error(errors, error);
+    if (error->code == ERROR_METHOD_NOT_ALLOWED) {
+        snprintf(line, sizeof line, "Allow: %s", match->allow);
+        answer_add_header(answer, line);
+    }
+}
+
+static void handle_route(struct call *call, const struct route_match *match, bool *foreign,
+                         struct answer *answer)
+{
+    struct errors *errors = &call->errors;
+
+    call->route = match->route;
+    if (!authorise(call, match, foreign, errors))
+        return;
+    media_type_check(call, errors);
+    parameters_check(call, match->route, errors);
+    if (errors->count == 0)
+        call_dispatch(call, match, answer, errors);
+}
+
+void call_handle(struct call *call, struct answer *answer)
+{
+    struct errors *errors = &call->errors;
+    struct route_match match;
+    struct error error;
+    bool foreign = false;
+
+    *answer = (struct answer){0};
+    call->who = (struct caller){.way = WAY_NONE};
+    client_find(call->context->service->config, call->request, &call->client);
+    call->context->who = &call->who;
+    call->context->client = &call->client;
+    call->path = path_without_prefix(call);
+    enum status found = route_find(call->method, call->path, parameter_find(call, "action"), &match, &error);
+    if (errors->count == 0 && identify(call, match.route, answer, errors)) {
+        if (found == STATUS_OK)
+            handle_route(call, &match, &foreign, answer);
+        else
+            route_failed(&match, &error, answer, errors);
+    }
+    if (errors->count > 0)
+        answer_errors(answer, errors);
+    else if (answer->status == 0)
+        answer->status = match.route->success;
+    if (found == STATUS_OK)
+        note(call, &match, foreign, answer);
+}
