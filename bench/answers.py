@@ -2,7 +2,7 @@
 import re
 import subprocess
 
-from host import ADDRESS, BUILD, DATA, BenchError, Result, daemon, median, program, say, table, wait_for
+from host import ADDRESS, BUILD, DATA, HEADERS, BenchError, Result, daemon, median, program, say, table, wait_for
 
 GOAL = 0.5
 CONSTANT_PORT = 8081
@@ -15,9 +15,15 @@ REQUEST = {
 }
 
 
+def curl_headers():
+    """The headers as words for curl and wrk."""
+    return [word for header in HEADERS.items() for word in ("-H", ": ".join(header))]
+
+
 def wrk(url, seconds):
     """Requests a second, and the latency below which 99 % stayed."""
-    out = subprocess.run(["wrk", "-t2", "-c16", f"-d{seconds}s", "--latency", url], capture_output=True, text=True)
+    out = subprocess.run(["wrk", "-t2", "-c16", f"-d{seconds}s", "--latency", *curl_headers(), url],
+                         capture_output=True, text=True)
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", out.stdout)
     p99 = re.search(r"99%\s+(\S+)", out.stdout)
     if out.returncode != 0 or not rate or not p99 or re.search("Non-2xx|Socket errors", out.stdout):
@@ -34,7 +40,7 @@ def ended_session(service):
 
 def same_bytes(service, session, path):
     """Gives the constant server the body that pktcapd answers with."""
-    service.client.request("GET", f"{service.base}/{session}")
+    service.client.request("GET", f"{service.base}/{session}", headers=HEADERS)
     path.write_bytes(service.client.getresponse().read())
     return path.stat().st_size
 
@@ -51,7 +57,7 @@ def measure(place, options):
             urls = {"pktcapd": "http://%s:%d%s/%s" % (*ADDRESS, service.base, session),
                     "civetweb, constant answer": f"http://{ADDRESS[0]}:{CONSTANT_PORT}/"}
             for url in urls.values():
-                wait_for(url, lambda url=url: subprocess.run(["curl", "-sfo", "/dev/null", url]).returncode == 0)
+                wait_for(url, lambda url=url: subprocess.run(["curl", "-sfo", "/dev/null", *curl_headers(), url]).returncode == 0)
             rates, last_p99 = {name: [] for name in urls}, {}
             for run in range(options.runs):
                 for name in list(urls) if run % 2 == 0 else reversed(urls):

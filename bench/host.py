@@ -1,4 +1,5 @@
 """What every part uses: the place (namespaces, programs, directories), the generator and the daemon."""
+import base64
 import contextlib
 import dataclasses
 import http.client
@@ -60,13 +61,19 @@ def capture_cpus():
     return os.sched_getaffinity(0) - {GENERATOR_CPU} or {GENERATOR_CPU}
 
 
+# The administrator of the benchmark's own service, and how clients say so.
+PASSWORD = "a password for the benchmark"
+HEADERS = {"Authorization": "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()}
+
+
 @contextlib.contextmanager
 def program(words, log, cpus=None, stop=signal.SIGTERM):
     """Runs a program with its output in build/bench/NAME.log, and ends it."""
     with open(BUILD / log, "ab") as output:
         pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
         process = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=output,
-                                   stderr=output, preexec_fn=pin)
+                                   stderr=output, preexec_fn=pin,
+                                   env={**os.environ, "PKTCAPD_ADMIN_PASSWORD": PASSWORD})
     try:
         yield process
     finally:
@@ -136,7 +143,7 @@ class Daemon:
     def call(self, method, path, body=None):
         """Returns the answer's object and the time (CLOCK_REALTIME, ns) at which it was read."""
         data = None if body is None else json.dumps(body).encode()
-        self.client.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        self.client.request(method, path, data, HEADERS | ({"Content-Type": "application/json"} if data else {}))
         response = self.client.getresponse()
         text = response.read()
         answered_ns = time.time_ns()

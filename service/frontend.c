@@ -30,6 +30,9 @@ static enum status begin_people(struct store *store, struct error *error)
 {
     char printed[TOKEN_SECRET_SIZE];
     const char *variable = "PKTCAPD_ADMIN_PASSWORD";
+
+    if (!secrets_open())
+        return error_set(error, ERROR_INTERNAL, NULL, "there is no randomness");
     enum status status = people_begin(store, getenv(variable), printed, error);
 
     unsetenv(variable);
@@ -59,10 +62,10 @@ static enum status service_describe(const struct config *config, const struct da
 {
     *service = (struct service){.config = config,
                                 .directory = directory,
-                                .guard = secrets_open() ? guard_open(PASSWORD_CHECKS) : NULL,
+                                .guard = guard_open(PASSWORD_CHECKS),
                                 .audit = audit_open()};
     if (service->guard == NULL || service->audit == NULL)
-        return error_set(error, ERROR_INTERNAL, NULL, "out of memory, or without randomness");
+        return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     snprintf(service->api_address, sizeof service->api_address, "%.63s", config->listen);
     if (config->node_name[0] != '\0')
         snprintf(service->node_name, sizeof service->node_name, "%s", config->node_name);

@@ -66,6 +66,7 @@ static int run_worker(const struct supervisor *supervisor)
     words[0] = "pktcap-worker";
     words[1] = "--supervised";
     memcpy(words + 2, supervisor->argv + 1, (count - 1) * sizeof *words);
+    unsetenv("PKTCAPD_ADMIN_PASSWORD");
     execv(path, words);
     if (errno == ENOENT)
         execvp("pktcap-worker", words);

@@ -11,6 +11,7 @@ from harness.wait import wait_until
 MANAGER = "/api/v1/pktcap"
 POLICY = "/policy/api/v1/infra/pktcap"
 ENDED = ("FINISHED", "STOPPED", "ERROR")
+ADMIN = ("admin", "a password for tests")
 
 SCHEMA = json.loads((pathlib.Path(__file__).parent.parent / "schema.json").read_text())
 VALIDATORS = {name: jsonschema.Draft7Validator({**SCHEMA, "$ref": f"#/definitions/{name}"})
@@ -93,11 +94,12 @@ class Refused(Exception):
 
 
 class Client:
-    def __init__(self, port, prefix=MANAGER):
+    def __init__(self, port, prefix=MANAGER, auth=ADMIN):
         self.base = f"http://127.0.0.1:{port}"
         self.prefix = prefix
         self.http = requests.Session()
         self.http.trust_env = False
+        self.http.auth = auth
 
     def call(self, method, path, **more):
         """Any request; path is from the root. Returns the response."""

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from harness import sandbox
-from harness.client import Client, MANAGER, POLICY
+from harness.client import ADMIN, Client, MANAGER, POLICY
 from harness.wait import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -76,7 +76,8 @@ class Daemon(Program):
         self.build = pathlib.Path(build)
         self.expected = []
         words = [*wrapper, self.build / "pktcapd", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.data, *flags]
-        super().__init__(words, directory / "log", {**NO_LEAK_CHECK, **(environment or {})})
+        super().__init__(words, directory / "log",
+                         {**NO_LEAK_CHECK, "PKTCAPD_ADMIN_PASSWORD": ADMIN[1], **(environment or {})})
         self.clients = []
         self.client = self.new_client()
 

@@ -1,5 +1,8 @@
 """HTTP by hand, for what no client library would send."""
+import base64
 import socket
+
+from harness.client import ADMIN
 
 
 class Answer:
@@ -22,12 +25,14 @@ class RawHttp:
         self.file.close()
         self.socket.close()
 
-    def send(self, *lines, body=b""):
+    def send(self, *lines, body=b"", auth=ADMIN):
         """The head's lines, then the body as it stands."""
+        if auth is not None:
+            lines = *lines, "Authorization: Basic " + base64.b64encode(":".join(auth).encode()).decode()
         self.socket.sendall("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body)
 
-    def ask(self, *lines, body=b"", head=False):
-        self.send(*lines, body=body)
+    def ask(self, *lines, body=b"", head=False, auth=ADMIN):
+        self.send(*lines, body=body, auth=auth)
         return self.answer(head)
 
     def answer(self, head=False):
