@@ -65,7 +65,9 @@ static bool last_member(const struct http_request *request, const char *header, 
     if (!http_header_list(request, header, list, sizeof list) || list[0] == '\0')
         return false;
     const char *comma = strrchr(list, ','), *from = skip_spaces(comma == NULL ? list : comma + 1);
-    size_t length = strcspn(from, " \t");
+    size_t length = strlen(from);
+    while (length > 0 && strchr(" \t", from[length - 1]) != NULL)
+        length--;
     copy_text(from, length, out, size);
     return out[0] != '\0';
 }

@@ -267,7 +267,7 @@ static void request_fill(const struct mg_request_info *info, struct http_request
     for (int i = 0; i < info->num_headers && i < HTTP_HEADERS_MAX; i++)
         request->headers[request->header_count++] =
             (struct http_header){info->http_headers[i].name, info->http_headers[i].value};
-    snprintf(request->peer, sizeof request->peer, "%s", info->remote_addr);
+    snprintf(request->peer, sizeof request->peer, "%.45s", info->remote_addr);
 }
 
 static void store_need(const struct service *service, struct http_thread *thread)
