@@ -160,8 +160,8 @@ static const char *sort_of(const struct list_request *request)
     return request->sort_by == NULL ? "starttime" : request->sort_by; /* the same order to the store */
 }
 
-/* A cursor is the place of the page's last row: "1" (ascending) or "0", the sort, the key and the value. It is
- * refused with another order than it was made for. */
+/* A cursor is the place of the page's last row: "1" (ascending) or "0", the sort, the key and the value. It
+ * is refused with another order than it was made for. */
 static void place_write(const struct list_request *request, const struct list_page *page, char *out,
                         size_t size)
 {
