@@ -129,10 +129,11 @@ void errors_add(struct errors *errors, enum error_code code, const char *field, 
     va_end(arguments);
 }
 
-void errors_add_error(struct errors *errors, const struct error *error)
+enum status errors_add_error(struct errors *errors, const struct error *error)
 {
     if (errors->count < sizeof errors->items / sizeof errors->items[0])
         errors->items[errors->count++] = *error;
+    return error->status;
 }
 
 bool errors_blame(const struct errors *errors, const char *field)

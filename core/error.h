@@ -104,8 +104,8 @@ enum status error_set(struct error *error, enum error_code code, const char *fie
 void errors_add(struct errors *errors, enum error_code code, const char *field, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
-/* Appends a copy of an error that some function filled. */
-void errors_add_error(struct errors *errors, const struct error *error);
+/* Appends a copy of an error that some function filled; returns its status. */
+enum status errors_add_error(struct errors *errors, const struct error *error);
 
 /* Whether some error of the list blames this field. */
 bool errors_blame(const struct errors *errors, const char *field);

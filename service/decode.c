@@ -1,74 +1,9 @@
 #include "service/codec.h"
 #include "service/fields.h"
+#include "service/json_read.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { DEPTH_MAX = 8 };
-
-static const char *type_name(const struct json_object *value)
-{
-    static const char *const NAMES[] = {
-        [json_type_boolean] = "a boolean", [json_type_double] = "a number with a fraction",
-        [json_type_int] = "an integer",    [json_type_object] = "an object",
-        [json_type_array] = "an array",    [json_type_string] = "a string",
-        [json_type_null] = "null",
-    };
-
-    return NAMES[json_object_get_type(value)];
-}
-
-static void wrong_type(const char *field, const struct json_object *value, const char *right,
-                       struct errors *errors)
-{
-    errors_add(errors, ERROR_WRONG_TYPE, field, "%s is %s; it takes %s", field, type_name(value), right);
-}
-
-static size_t utf8_characters(const char *text)
-{
-    size_t count = 0;
-
-    for (; *text != '\0'; text++)
-        count += ((unsigned char)*text & 0xc0) != 0x80;
-    return count;
-}
-
-/* The text of a JSON string, or NULL and an error. json-c lets overlong forms and surrogates pass, which no
- * client could read back. */
-static const char *string_read(const char *field, struct json_object *value, struct errors *errors)
-{
-    if (!json_object_is_type(value, json_type_string)) {
-        wrong_type(field, value, "a string", errors);
-        return NULL;
-    }
-    const char *text = json_object_get_string(value);
-    if (strlen(text) != (size_t)json_object_get_string_len(value))
-        errors_add(errors, ERROR_BAD_VALUE, field, "%s holds a NUL character", field);
-    else if (!text_is_utf8(text))
-        errors_add(errors, ERROR_BAD_VALUE, field, "%s is not valid UTF-8", field);
-    else
-        return text;
-    return NULL;
-}
-
-/* Copies a JSON string of at most so many characters into out, which has room for them. */
-static bool text_decode(const char *field, struct json_object *value, size_t characters, char *out,
-                        struct errors *errors)
-{
-    const char *text = string_read(field, value, errors);
-
-    if (text == NULL)
-        return false;
-    size_t length = utf8_characters(text);
-    if (length > characters) {
-        errors_add(errors, ERROR_OUT_OF_RANGE, field, "%s has %zu characters; it takes at most %zu", field,
-                   length, characters);
-        return false;
-    }
-    strcpy(out, text);
-    return true;
-}
 
 static void integer_decode(const struct field *field, struct json_object *value, int32_t *out,
                            struct errors *errors)
@@ -78,7 +13,7 @@ static void integer_decode(const struct field *field, struct json_object *value,
 
     snprintf(right, sizeof right, "an integer from 0 to %d", most);
     if (!json_object_is_type(value, json_type_int)) {
-        wrong_type(field->name, value, right, errors);
+        json_wrong_type(field->name, value, right, errors);
         return;
     }
     int64_t number = json_object_get_int64(value);
@@ -103,7 +38,7 @@ static void name_refuse(const struct field *field, const char *text, struct erro
 
 static void name_decode(const struct field *field, struct json_object *value, int *out, struct errors *errors)
 {
-    const char *text = string_read(field->name, value, errors);
+    const char *text = json_read_string(field->name, value, errors);
 
     if (text == NULL)
         return;
@@ -120,7 +55,7 @@ static void flag_decode(const struct field *field, struct json_object *value, in
     if (json_object_is_type(value, json_type_boolean))
         *out = json_object_get_boolean(value);
     else
-        wrong_type(field->name, value, "true or false", errors);
+        json_wrong_type(field->name, value, "true or false", errors);
 }
 
 /* ---- options ---- */
@@ -144,7 +79,7 @@ static void option_decode(struct json_object *value, struct packet_capture_reque
     const struct capture_option *last = &request->options[OPTIONS_MAX - 1];
 
     if (!json_object_is_type(value, json_type_object)) {
-        wrong_type("options", value, "values that are objects with name and value", errors);
+        json_wrong_type("options", value, "values that are objects with name and value", errors);
         return;
     }
     json_object_object_foreach(value, key, member)
@@ -161,8 +96,8 @@ static void option_decode(struct json_object *value, struct packet_capture_reque
         errors_add(errors, ERROR_MISSING_FIELD, "options", "an option needs both name and value");
         return;
     }
-    if (!text_decode("options", name, 64, name_text, errors) ||
-        !text_decode("options", text, 63, value_text, errors))
+    if (!json_read_text("options", name, 64, name_text, errors) ||
+        !json_read_text("options", text, 63, value_text, errors))
         return;
     int found = names_find(&option_names, name_text);
     if (found <= 0) {
@@ -190,7 +125,7 @@ static void options_decode(struct json_object *value, struct packet_capture_requ
     static const struct names ignored = {IGNORED, sizeof IGNORED / sizeof IGNORED[0]};
 
     if (!json_object_is_type(value, json_type_object)) {
-        wrong_type("options", value, "an object with values", errors);
+        json_wrong_type("options", value, "an object with values", errors);
         return;
     }
     request->has_options = true;
@@ -204,7 +139,7 @@ static void options_decode(struct json_object *value, struct packet_capture_requ
             for (size_t i = 0; i < json_object_array_length(member); i++)
                 option_decode(json_object_array_get_idx(member, i), request, errors);
         } else if (member != NULL) {
-            wrong_type("options", member, "values that are an array", errors);
+            json_wrong_type("options", member, "values that are an array", errors);
         }
     }
 }
@@ -217,7 +152,7 @@ static void tag_decode(struct json_object *value, struct packet_capture_request 
     struct tag tag = {"", ""};
 
     if (!json_object_is_type(value, json_type_object)) {
-        wrong_type("tags", value, "an array of objects with scope and tag", errors);
+        json_wrong_type("tags", value, "an array of objects with scope and tag", errors);
         return;
     }
     json_object_object_foreach(value, key, member)
@@ -226,9 +161,9 @@ static void tag_decode(struct json_object *value, struct packet_capture_request 
         if (!known)
             errors_add(errors, ERROR_UNKNOWN_FIELD, "tags", "a tag has scope and tag, not %.64s", key);
         else if (member != NULL && strcmp(key, "scope") == 0)
-            (void)text_decode("tags", member, 128, tag.scope, errors);
+            (void)json_read_text("tags", member, 128, tag.scope, errors);
         else if (member != NULL)
-            (void)text_decode("tags", member, 256, tag.tag, errors);
+            (void)json_read_text("tags", member, 256, tag.tag, errors);
     }
     if (request->tag_count < TAGS_MAX)
         request->tags[request->tag_count++] = tag;
@@ -240,7 +175,7 @@ static void tags_decode(struct json_object *value, struct packet_capture_request
                         struct errors *errors)
 {
     if (!json_object_is_type(value, json_type_array)) {
-        wrong_type("tags", value, "an array of objects with scope and tag", errors);
+        json_wrong_type("tags", value, "an array of objects with scope and tag", errors);
         return;
     }
     for (size_t i = 0; i < json_object_array_length(value); i++)
@@ -256,7 +191,7 @@ static void field_decode(const struct field *field, struct json_object *value,
 
     switch (field->kind) {
     case FIELD_TEXT:
-        (void)text_decode(field->name, value, field->characters, at, errors);
+        (void)json_read_text(field->name, value, field->characters, at, errors);
         break;
     case FIELD_INTEGER:
         integer_decode(field, value, (int32_t *)(void *)at, errors);
@@ -276,53 +211,6 @@ static void field_decode(const struct field *field, struct json_object *value,
     }
 }
 
-static void unknown_field(const char *name, struct errors *errors)
-{
-    const char *nearest = field_nearest(name);
-
-    if (nearest != NULL)
-        errors_add(errors, ERROR_UNKNOWN_FIELD, name, "there is no field %.64s; the nearest is %s", name,
-                   nearest);
-    else
-        errors_add(errors, ERROR_UNKNOWN_FIELD, name, "there is no field %.64s", name);
-}
-
-/* The whole body must be one JSON value. Returns NULL, and an error with the position, if it is not. */
-static struct json_object *parse(const char *body, size_t length, struct errors *errors)
-{
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    struct json_object *root;
-
-    if (tokener == NULL) {
-        errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
-        return NULL;
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    root = json_tokener_parse_ex(tokener, body, (int)length);
-    enum json_tokener_error problem = json_tokener_get_error(tokener);
-    size_t at = json_tokener_get_parse_end(tokener);
-    /* A bare number or word is only complete when something follows it. */
-    if (problem == json_tokener_continue) {
-        root = json_tokener_parse_ex(tokener, " ", 1);
-        problem = json_tokener_get_error(tokener);
-        at = length;
-    }
-    if (problem == json_tokener_continue)
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL,
-                   "the body is not JSON: it ends too early, after %zu bytes", length);
-    else if (problem != json_tokener_success)
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is not JSON: %s at byte %zu",
-                   json_tokener_error_desc(problem), at);
-    else if (at < length && strspn(body + at, " \t\r\n") < length - at)
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL,
-                   "the body is not JSON: something follows its end at byte %zu", at);
-    json_tokener_free(tokener);
-    if (errors->count == 0)
-        return root;
-    json_object_put(root);
-    return NULL;
-}
-
 static void request_clear(struct packet_capture_request *request)
 {
     memset(request, 0, sizeof *request);
@@ -334,22 +222,16 @@ static void request_clear(struct packet_capture_request *request)
 void codec_decode_request(const char *body, size_t length, struct packet_capture_request *request,
                           struct errors *errors)
 {
-    struct json_object *root = parse(body, length, errors);
+    struct json_object *root = json_parse_object(body, length, errors);
 
     request_clear(request);
-    if (errors->count > 0)
+    if (root == NULL)
         return;
-    if (!json_object_is_type(root, json_type_object)) {
-        errors_add(errors, ERROR_MALFORMED_JSON, NULL, "the body is %s; it must be an object",
-                   type_name(root));
-        json_object_put(root);
-        return;
-    }
     json_object_object_foreach(root, name, value)
     {
         const struct field *field = field_find(name);
         if (field == NULL)
-            unknown_field(name, errors);
+            json_unknown_field(name, field_nearest(name), errors);
         else if (value != NULL)
             field_decode(field, value, request, errors);
     }

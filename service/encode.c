@@ -166,6 +166,19 @@ static void resource_encode(struct json_object *object, const struct session *se
     json_add_text(object, "_protection", "NOT_PROTECTED");
 }
 
+static struct json_object *shares_encode(const struct session *session)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (uint32_t i = 0; i < session->share_count; i++) {
+        struct json_object *share = json_object_new_object();
+        json_add_text(share, names_of(&share_kind_names, (int)session->shares[i].kind),
+                      session->shares[i].name);
+        json_object_array_add(array, share);
+    }
+    return array;
+}
+
 static struct json_object *session_encode(const struct session *session, const struct session_view *view)
 {
     struct json_object *object = json_object_new_object();
@@ -173,6 +186,9 @@ static struct json_object *session_encode(const struct session *session, const s
 
     json_add_text(object, "sessionid", session->id);
     json_add_text(object, "sessionname", name);
+    json_add_text(object, "owner", session->owner);
+    if (session->share_count > 0)
+        json_add(object, "shared_with", shares_encode(session));
     run_encode(object, session, view->data_dir);
     json_add(object, "limits", limits_encode(&session->limits, &session->request));
     json_add(object, "request", request_encode(&session->request, view));

@@ -15,8 +15,7 @@ static struct session_view view_of(const struct call *call)
                                  .policy = route_is_policy(call->route)};
 }
 
-/* With the files of a ring, and then session is read again. */
-static char *session_text(const struct call *call, struct session *session, struct errors *errors)
+char *session_text(const struct call *call, struct session *session, struct errors *errors)
 {
     struct session_view view = view_of(call);
     struct file_list *files = codec_files_open();
@@ -107,8 +106,8 @@ static void one_session(const struct call *call, const char *id, session_operati
 static void get_file(const struct call *call, const char *id, struct answer *answer, struct errors *errors)
 {
     struct file_choice choice = {
-        .run = parameter_integer(call, "run", 0, 1, INT32_MAX, errors),
-        .number = parameter_integer(call, "file", 0, 1, INT32_MAX, errors),
+        .run = (int32_t)parameter_integer(call, "run", 0, 1, INT32_MAX, errors),
+        .number = (int32_t)parameter_integer(call, "file", 0, 1, INT32_MAX, errors),
     };
 
     if (errors->count == 0)
@@ -121,7 +120,7 @@ static void list_request_read(const struct call *call, struct list_request *requ
     char names[128];
 
     *request = (struct list_request){
-        .page_size = parameter_integer(call, "page_size", 1000, 1, 1000, errors),
+        .page_size = (int32_t)parameter_integer(call, "page_size", 1000, 1, 1000, errors),
         .sort_by = parameter_find(call, "sort_by"),
         .cursor = parameter_find(call, "cursor"),
         .descending = !parameter_boolean(call, "sort_ascending", true, errors),

@@ -5,21 +5,15 @@
 #include "host/doorbell.h"
 #include "service/access.h"
 #include "service/audit.h"
+#include "service/cursor.h"
 #include "service/validate.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { TERMINATE_WAIT_MS = 5000 };
-
-static enum status failed(struct errors *errors, const struct error *error)
-{
-    errors_add_error(errors, error);
-    return error->status;
-}
 
 static struct quota quota_of(const struct caller *who)
 {
@@ -63,7 +57,7 @@ enum status op_create_session(const struct context *context, const struct packet
         return errors->items[0].status;
     session_fill(context, request, session);
     if (store_insert_session(context->store, session, &quota, &error) != STATUS_OK)
-        return failed(errors, &error);
+        return errors_add_error(errors, &error);
     doorbell_ring(context->service->directory);
     return STATUS_OK;
 }
@@ -77,7 +71,7 @@ enum status op_get_session(const struct context *context, const char *text, stru
     if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK)
-        return failed(errors, &error);
+        return errors_add_error(errors, &error);
     return STATUS_OK;
 }
 
@@ -102,7 +96,7 @@ enum status op_restart_session(const struct context *context, const char *id, st
     if (errors->count > 0)
         return errors->items[0].status;
     if (store_restart_session(context->store, session->id, &restart, &error) != STATUS_OK)
-        return failed(errors, &error);
+        return errors_add_error(errors, &error);
     doorbell_ring(context->service->directory);
     return op_get_session(context, session->id, session, errors);
 }
@@ -117,7 +111,7 @@ enum status op_terminate_session(const struct context *context, const char *text
     if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
     if (store_request_stop(context->store, id, context->who->user, clock_now_ms(), &error) != STATUS_OK)
-        return failed(errors, &error);
+        return errors_add_error(errors, &error);
     doorbell_ring(context->service->directory);
     for (long pause_ms = 2;; pause_ms = pause_ms < 50 ? 2 * pause_ms : 50) {
         enum status status = op_get_session(context, id, session, errors);
@@ -155,7 +149,7 @@ enum status op_delete_session(const struct context *context, const char *text, s
         return STATUS_NOT_FOUND;
     if (store_get_session(context->store, id, 0, session, &error) != STATUS_OK ||
         delete_one(context, session, &error) != STATUS_OK)
-        return failed(errors, &error);
+        return errors_add_error(errors, &error);
     return STATUS_OK;
 }
 
@@ -166,45 +160,25 @@ static const char *sort_of(const struct list_request *request)
     return request->sort_by == NULL ? "starttime" : request->sort_by; /* the same order to the store */
 }
 
-/* A cursor is the place of the page's last row, in hexadecimal: "1" (ascending) or "0", the sort, the key and
- * the value. It is opaque to clients, and refused with another order than it was made for. */
-static void cursor_make(const struct list_request *request, const struct list_page *page, char *out,
+/* A cursor is the place of the page's last row: "1" (ascending) or "0", the sort, the key and the value. It
+ * is refused with another order than it was made for. */
+static void place_write(const struct list_request *request, const struct list_page *page, char *out,
                         size_t size)
 {
     char text[1200];
-    size_t used = 0;
 
     snprintf(text, sizeof text, "%d %s %lld %s", !request->descending, sort_of(request),
              (long long)page->last_key, page->last_value);
-    out[0] = '\0';
-    for (const char *c = text; *c != '\0' && used + 3 <= size; c++)
-        used += (size_t)snprintf(out + used, size - used, "%02x", (unsigned char)*c);
+    cursor_write(text, out, size);
 }
 
-static bool hex_decode(const char *hex, char *out, size_t size)
-{
-    size_t length = strlen(hex) / 2;
-
-    if (strlen(hex) % 2 != 0 || length >= size)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        unsigned byte;
-        if (!isxdigit((unsigned char)hex[2 * i]) || !isxdigit((unsigned char)hex[2 * i + 1]) ||
-            sscanf(hex + 2 * i, "%2x", &byte) != 1 || byte == 0)
-            return false;
-        out[i] = (char)byte;
-    }
-    out[length] = '\0';
-    return true;
-}
-
-static bool cursor_read(const struct list_request *request, struct list_query *query)
+static bool place_read(const struct list_request *request, struct list_query *query)
 {
     char text[1200], sort[32];
     int ascending, used = 0;
     long long key;
 
-    if (!hex_decode(request->cursor, text, sizeof text) ||
+    if (!cursor_read(request->cursor, text, sizeof text) ||
         sscanf(text, "%d %31s %lld%n", &ascending, sort, &key, &used) != 3 || text[used] != ' ' ||
         ascending != !request->descending || strcmp(sort, sort_of(request)) != 0)
         return false;
@@ -230,16 +204,16 @@ enum status op_list_sessions(const struct context *context, const struct list_re
         query.groups = context->who->groups;
     }
 
-    if (request->cursor != NULL && !cursor_read(request, &query)) {
+    if (request->cursor != NULL && !place_read(request, &query)) {
         errors_add(errors, ERROR_BAD_PARAMETER, "cursor",
                    "the cursor is none that this list gave out with the same sort_by and sort_ascending");
         return STATUS_INVALID_ARGUMENT;
     }
     if (store_list_sessions(context->store, &query, visit, visitor_context, &page, &error) != STATUS_OK)
-        return failed(errors, &error);
+        return errors_add_error(errors, &error);
     *response = (struct list_response){.total = page.total};
     if (page.has_more)
-        cursor_make(request, &page, response->cursor, sizeof response->cursor);
+        place_write(request, &page, response->cursor, sizeof response->cursor);
     return STATUS_OK;
 }
 
@@ -301,7 +275,7 @@ enum status op_delete_sessions(const struct context *context, session_visitor vi
         query.after_key = page.last_key;
     }
     free(session);
-    return status == STATUS_OK ? STATUS_OK : failed(errors, &error);
+    return status == STATUS_OK ? STATUS_OK : errors_add_error(errors, &error);
 }
 
 /* ---- capture points ---- */

@@ -35,8 +35,8 @@ void parameters_check(const struct call *call, const struct route *route, struct
     }
 }
 
-int32_t parameter_integer(const struct call *call, const char *name, int32_t absent, int32_t least,
-                          int32_t most, struct errors *errors)
+int64_t parameter_integer(const struct call *call, const char *name, int64_t absent, int64_t least,
+                          int64_t most, struct errors *errors)
 {
     const char *text = parameter_find(call, name);
     char *end;
@@ -44,11 +44,12 @@ int32_t parameter_integer(const struct call *call, const char *name, int32_t abs
     if (text == NULL)
         return absent;
     errno = 0;
-    long value = strtol(text, &end, 10);
+    long long value = strtoll(text, &end, 10);
     if (errno == 0 && isdigit((unsigned char)text[0]) && *end == '\0' && value >= least && value <= most)
-        return (int32_t)value;
-    errors_add(errors, ERROR_BAD_PARAMETER, name, "%s has the value %.64s; it takes an integer from %d to %d",
-               name, text, least, most);
+        return value;
+    errors_add(errors, ERROR_BAD_PARAMETER, name,
+               "%s has the value %.64s; it takes an integer from %lld to %lld", name, text, (long long)least,
+               (long long)most);
     return absent;
 }
 

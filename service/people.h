@@ -75,6 +75,9 @@ MUST_USE enum status op_list_audit(const struct context *context, const struct a
                                    void *visitor_context, int64_t *total, int64_t *next,
                                    struct errors *errors);
 
+/* Of the caller. */
+MUST_USE enum status op_get_usage(const struct context *context, struct usage *usage, struct errors *errors);
+
 /* Makes the first administrator, named admin, if there is none yet. password may be NULL: then one is made,
  * and printed holds it; else printed is empty. */
 MUST_USE enum status people_begin(struct store *store, const char *password, char printed[TOKEN_SECRET_SIZE],

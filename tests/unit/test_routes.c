@@ -35,10 +35,36 @@ static const struct {
     {"POST", MANAGER "/sessions", "delete", OPERATION_DELETE_SESSIONS, 200},
     {"GET", MANAGER "/points", NULL, OPERATION_LIST_POINTS, 200},
 
+    {"POST", MANAGER "/session/" ID, "share", OPERATION_SHARE_SESSION, 200},
+    {"POST", MANAGER "/session/" ID, "unshare", OPERATION_UNSHARE_SESSION, 200},
+    {"POST", MANAGER "/session/" ID, "transfer", OPERATION_TRANSFER_SESSION, 200},
+    {"POST", "/api/session/create", NULL, OPERATION_LOGIN, 200},
+    {"POST", "/api/session/destroy", NULL, OPERATION_LOGOUT, 200},
+    {"GET", "/api/session/destroy", NULL, OPERATION_LOGOUT, 200},
+    {"GET", MANAGER "/whoami", NULL, OPERATION_WHOAMI, 200},
+    {"POST", MANAGER "/tokens", NULL, OPERATION_CREATE_TOKEN, 201},
+    {"GET", MANAGER "/tokens", NULL, OPERATION_LIST_TOKENS, 200},
+    {"GET", MANAGER "/tokens/" ID, NULL, OPERATION_GET_TOKEN, 200},
+    {"POST", MANAGER "/tokens/" ID, "revoke", OPERATION_REVOKE_TOKEN, 200},
+    {"DELETE", MANAGER "/tokens/" ID, NULL, OPERATION_REVOKE_TOKEN, 200},
+    {"POST", MANAGER "/users", NULL, OPERATION_CREATE_USER, 201},
+    {"GET", MANAGER "/users", NULL, OPERATION_LIST_USERS, 200},
+    {"GET", MANAGER "/users/" ID, NULL, OPERATION_GET_USER, 200},
+    {"PATCH", MANAGER "/users/" ID, NULL, OPERATION_CHANGE_USER, 200},
+    {"DELETE", MANAGER "/users/" ID, NULL, OPERATION_DELETE_USER, 200},
+    {"GET", MANAGER "/roles", NULL, OPERATION_LIST_ROLES, 200},
+    {"GET", MANAGER "/roles/" ID, NULL, OPERATION_GET_ROLE, 200},
+    {"PUT", MANAGER "/roles/" ID, NULL, OPERATION_PUT_ROLE, 200},
+    {"DELETE", MANAGER "/roles/" ID, NULL, OPERATION_DELETE_ROLE, 200},
+    {"GET", MANAGER "/audit", NULL, OPERATION_LIST_AUDIT, 200},
+
     {"POST", POLICY "/session", NULL, OPERATION_CREATE_SESSION, 201},
     {"GET", POLICY "/session/" ID, NULL, OPERATION_GET_SESSION, 200},
     {"POST", POLICY "/session/" ID, "restart", OPERATION_RESTART_SESSION, 200},
     {"POST", POLICY "/session/" ID, "terminate", OPERATION_TERMINATE_SESSION, 200},
+    {"POST", POLICY "/session/" ID, "share", OPERATION_SHARE_SESSION, 200},
+    {"POST", POLICY "/session/" ID, "unshare", OPERATION_UNSHARE_SESSION, 200},
+    {"POST", POLICY "/session/" ID, "transfer", OPERATION_TRANSFER_SESSION, 200},
     {"DELETE", POLICY "/session/" ID, NULL, OPERATION_DELETE_SESSION, 200},
     {"GET", POLICY "/session/" ID "/CapturedFile", NULL, OPERATION_GET_CAPTURE_FILE, 200},
     {"GET", POLICY "/sessions", NULL, OPERATION_LIST_SESSIONS, 200},
@@ -294,7 +320,12 @@ static void parameters_of_routes(void **state)
     for (size_t i = 0; i < route_count; i++) {
         enum operation operation = routes[i].operation;
         for (size_t j = 0; j < COUNT(LISTS); j++)
-            assert_int_equal(route_takes(&routes[i], LISTS[j]), operation == OPERATION_LIST_SESSIONS);
+            assert_int_equal(route_takes(&routes[i], LISTS[j]),
+                             operation == OPERATION_LIST_SESSIONS ||
+                                 (operation == OPERATION_LIST_AUDIT && j < 2));
+        assert_int_equal(route_takes(&routes[i], "since"), operation == OPERATION_LIST_AUDIT);
+        assert_int_equal(route_takes(&routes[i], "user"),
+                         operation == OPERATION_LIST_AUDIT || operation == OPERATION_LIST_TOKENS);
         assert_int_equal(route_takes(&routes[i], "run"), operation == OPERATION_GET_CAPTURE_FILE);
         assert_int_equal(route_takes(&routes[i], "cappoint"), operation == OPERATION_LIST_POINTS);
         assert_int_equal(route_takes(&routes[i], "netns"), operation == OPERATION_LIST_POINTS);
