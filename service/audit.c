@@ -129,6 +129,7 @@ static void record_fill(const struct context *context, const struct act *act, st
     snprintf(record->session, sizeof record->session, "%s", act->session);
     snprintf(record->object, sizeof record->object, "%s", act->object);
     snprintf(record->detail, sizeof record->detail, "%s", act->detail);
+    text_make_plain(record->user);
     text_make_plain(record->object);
     text_make_plain(record->detail);
 }

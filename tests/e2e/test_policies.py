@@ -1,0 +1,252 @@
+"""What a role may capture, where to, how long, how much; and the quotas of its people."""
+import concurrent.futures
+
+import pytest
+
+from harness.client import MANAGER, Refused
+from harness.people import add_role, add_user, basic, status
+
+POLICY_CODE, FORBIDDEN, QUOTA_SESSIONS, QUOTA_STORED, QUOTA_HOURLY = 36605, 36604, 36606, 36607, 36608
+NAMES = iter(range(1000))
+
+
+@pytest.fixture
+def daemon(make_daemon, make_netns):
+    return make_daemon("--ring-mb", "1", "--netns-dirs", make_netns.directory).start()
+
+
+def someone(daemon, **policy):
+    """A user with a role of that policy: the name, and a client."""
+    name = f"user{next(NAMES)}"
+    add_role(daemon.client, f"role-of-{name}", **policy)
+    add_user(daemon.client, name, f"role-of-{name}")
+    return name, basic(daemon.port, name)
+
+
+def refused(client, **fields):
+    with pytest.raises(Refused) as caught:
+        client.json("POST", "/session", json={"cappoint": "VNIC", "capsource": "CLI", **fields})
+    return caught.value
+
+
+# ---- where ----
+
+def test_only_ones_own_lab(daemon, make_netns, make_netns_wire, wire):
+    alice, bob = make_netns("lab-alice"), make_netns("lab-bob")
+    for netns in (alice, bob):
+        make_netns_wire(netns, f"to-{netns.name}")
+    name, client = someone(daemon, points=["lab-alice/*"])
+    session = client.create("lab-alice/eth0", capduration=30)
+    client.wait_for(session, "STARTED")
+    client.terminate(session)
+    for value in ("lab-bob/eth0", wire.near, "lab-carol/eth0", "no-such-interface", "lab-alice2/eth0"):
+        error = refused(client, capvalue=value)
+        assert (error.status, error.code) == (403, POLICY_CODE), value
+        assert value in error.message and f"role-of-{name}" in error.message
+        assert "nearest" not in error.message and "lab-bob" not in error.message.replace(value, "")
+    # What is not there in one's own lab is told without naming what is elsewhere.
+    assert refused(client, capvalue="lab-alice/eth9").status == 400
+    for path in (f"{MANAGER}/session", f"{MANAGER}/session?dry_run=true"):
+        body = {"cappoint": "VNIC", "capsource": "CLI", "capvalue": "lab-bob/eth0"}
+        assert status(client, "POST", path, json=body) == (403, POLICY_CODE)
+
+
+def test_an_alias_or_address_means_the_interface_behind_it(daemon, make_netns, make_netns_wire):
+    alice, bob = make_netns("lab-alice"), make_netns("lab-bob")
+    for netns in (alice, bob):
+        make_netns_wire(netns, f"to-{netns.name}")
+    bob.ip("link set eth0 alias uplink address 02:00:00:00:77:02")
+    alice.ip("link set eth0 alias mine address 02:00:00:00:77:01")
+    _, client = someone(daemon, points=["lab-alice/*"])
+    for value in ("uplink", "02:00:00:00:77:02"):
+        assert refused(client, capvalue=value).code == POLICY_CODE
+    for value in ("mine", "02:00:00:00:77:01"):
+        session = client.create(value, capduration=30)
+        client.wait_for(session, "STARTED")
+        client.terminate(session)
+
+
+def test_what_is_meant_may_not_change_meanwhile(daemon, make_netns, make_netns_wire):
+    """The alias moves to somebody else's interface between the request and its restart."""
+    alice, bob = make_netns("lab-alice"), make_netns("lab-bob")
+    for netns in (alice, bob):
+        make_netns_wire(netns, f"to-{netns.name}")
+    alice.ip("link set eth0 alias mine")
+    _, client = someone(daemon, points=["lab-alice/*"])
+    session = client.create("mine", capduration=30)
+    client.wait_for(session, "STARTED")
+    client.terminate(session)
+    alice.ip("link set eth0 alias other")
+    bob.ip("link set eth0 alias mine")
+    assert status(client, "POST", f"{MANAGER}/session/{session['sessionid']}?action=restart") == (403, POLICY_CODE)
+
+
+def test_points_are_shown_as_the_policy_has_them(daemon, make_netns, make_netns_wire):
+    alice, bob = make_netns("lab-alice"), make_netns("lab-bob")
+    for netns in (alice, bob):
+        make_netns_wire(netns, f"to-{netns.name}")
+    _, client = someone(daemon, points=["VIF lab-alice/*"])
+    listed = client.points()
+    assert {one["capvalue"] for one in listed["results"]} <= {"lab-alice/eth0", "lab-alice/lo"}
+    assert all(one["cappoints"] == ["VIF"] for one in listed["results"])
+    assert [one["name"] for one in listed["namespaces"]] == ["lab-alice"]
+    assert "lab-bob" not in str(listed)
+    for netns in ("lab-bob", "lab-carol"):
+        answer = client.call("GET", f"{MANAGER}/points?netns={netns}")
+        assert "lab-alice" not in answer.text and (answer.status_code == 400 or answer.json()["results"] == [])
+
+
+def test_a_point_type(daemon, wire):
+    _, client = someone(daemon, points=[f"VIF {wire.near}"])
+    assert refused(client, capvalue=wire.near, cappoint="VNIC").code == POLICY_CODE
+    session = client.create(wire.near, cappoint="VIF", capduration=30)
+    client.terminate(session)
+
+
+def test_nowhere(daemon, wire):
+    _, client = someone(daemon, points=[])
+    assert refused(client, capvalue=wire.near).code == POLICY_CODE
+    assert client.points()["results"] == []
+
+
+# ---- how much of it ----
+
+@pytest.mark.parametrize("policy, field, most", [
+    ("max_duration", "capduration", 60), ("max_filesize", "capfilesize", 5), ("max_snaplen", "capsnaplen", 128)])
+def test_maxima(daemon, wire, policy, field, most):
+    _, client = someone(daemon, **{policy: most})
+    error = refused(client, capvalue=wire.near, **{field: most + 1})
+    assert (error.status, error.code, error.fields()[0][0]) == (403, POLICY_CODE, field)
+    assert str(most) in error.message and str(most + 1) in error.message
+    session = client.create(wire.near, **({} if field == "capduration" else {"capduration": 30}))
+    assert session["limits"][field] == most
+    client.terminate(session)
+    session = client.create(wire.near, **{"capduration": 30, field: most})
+    assert session["limits"][field] == most
+    client.terminate(session)
+
+
+def test_streams(daemon, wire):
+    stream = {"capvalue": wire.near, "capmode": "STREAM", "streamaddress": "127.0.0.1", "capduration": 1}
+    _, client = someone(daemon)
+    assert refused(client, **stream).fields() == [("capmode", POLICY_CODE)]
+    _, client = someone(daemon, stream=True, networks=["10.0.0.0/8"])
+    assert refused(client, **stream).fields() == [("streamaddress", POLICY_CODE)]
+    _, client = someone(daemon, stream=True, networks=["10.0.0.0/8", "127.0.0.0/8"])
+    client.terminate(client.create(**stream))
+
+
+# ---- quotas ----
+
+def test_sessions_at_once(daemon, wire):
+    name, client = someone(daemon, max_sessions=2)
+    running = [client.create(wire.near, capduration=60) for _ in range(2)]
+    error = refused(client, capvalue=wire.near)
+    assert (error.status, error.code) == (503, QUOTA_SESSIONS) and name in error.message and "2" in error.message
+    client.terminate(running[0])
+    assert client.create(wire.near, capduration=60)
+    assert status(client, "POST", f"{MANAGER}/session/{running[0]['sessionid']}?action=restart") == (503, QUOTA_SESSIONS)
+    # An administrator's are nobody else's.
+    daemon.client.terminate(daemon.client.create(wire.near, capduration=60))
+
+
+def test_sessions_at_once_by_many_at_once(daemon, wire):
+    _, client = someone(daemon, max_sessions=3)
+    client.list()
+
+    def create(_):
+        return status(basic(daemon.port, client.http.auth[0]), "POST", f"{MANAGER}/session",
+                      json={"cappoint": "VNIC", "capsource": "CLI", "capvalue": wire.near, "capduration": 60})[0]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(create, range(32)))
+    assert sorted(answers) == [200] * 3 + [503] * 29
+
+
+def test_sessions_in_an_hour(daemon, wire):
+    _, client = someone(daemon, max_hourly=3)
+    for _ in range(3):
+        client.delete(client.terminate(client.create(wire.near, capduration=60)))
+    answer = client.call("POST", f"{MANAGER}/session",
+                         json={"cappoint": "VNIC", "capsource": "CLI", "capvalue": wire.near})
+    assert (answer.status_code, answer.json()["error_code"]) == (429, QUOTA_HOURLY)
+    assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+
+
+def test_stored_bytes(daemon, make_wire):
+    """A capture ends with QUOTA before its owner has more than allowed; another is refused until there is room."""
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=2)
+    session = client.started(wire.near, capduration=60)
+    frames = [bytes.fromhex("0200000000fe0200000000ff88b5") + bytes(8000)] * 400
+    wire.inward.send_all(frames)
+    session = client.wait_end(session, timeout=10)
+    assert (session["sessionstatus"], session["stop_reason"]) == ("FINISHED", "QUOTA")
+    assert 1_900_000 < session["filesize"] <= 2_000_000
+    client.delete(session)
+    session = client.started(wire.near, capamount=10)
+    wire.inward.send_all(frames[:10])
+    assert client.wait_end(session)["stop_reason"] == "PACKET_COUNT"
+    usage = client.json("GET", "/whoami")["usage"]
+    assert usage["stored_bytes"] == client.get(session)["filesize_bytes"] and usage["unfinished"] == 0
+
+
+def test_two_captures_share_one_quota(daemon, make_wire):
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=2)
+    sessions = [client.started(wire.near, capduration=60) for _ in range(2)]
+    frames = [bytes.fromhex("0200000000fe0200000000ff88b5") + bytes(8000)] * 300
+    wire.inward.send_all(frames)
+    ended = [client.wait_end(session, timeout=10) for session in sessions]
+    assert all(one["stop_reason"] == "QUOTA" for one in ended)
+
+
+# ---- whose ----
+
+def test_other_peoples_sessions_become_visible(daemon, wire):
+    owner, client = someone(daemon)
+    session = client.terminate(client.create(wire.near, capduration=60))
+    path = f"{MANAGER}/session/{session['sessionid']}"
+    for policy, get, download in (({}, 404, 404), ({"see_others": True}, 200, 403),
+                                  ({"see_others": True, "download_others": True}, 200, (200, 404))):
+        _, other = someone(daemon, **policy)
+        assert other.call("GET", path).status_code == get
+        assert other.call("GET", path + "/capturefile").status_code in (download if isinstance(download, tuple)
+                                                                        else (download,))
+        assert (session["sessionid"] in [one["sessionid"] for one in other.list()["results"]]) == (get == 200)
+        assert other.call("POST", path + "?action=restart").status_code == (404 if get == 404 else 403)
+
+
+def test_sharing_with_a_group(daemon, wire):
+    _, client = someone(daemon)
+    session = client.terminate(client.create(wire.near, capduration=60))
+    path = f"{MANAGER}/session/{session['sessionid']}"
+    add_user(daemon.client, "gina", "operator", groups=["ops", "night"])
+    gina = basic(daemon.port, "gina")
+    assert gina.call("GET", path).status_code == 404
+    shared = client.json("POST", f"/session/{session['sessionid']}?action=share", json={"group": "ops"})
+    assert shared["shared_with"] == [{"group": "ops"}]
+    assert gina.get(session)["owner"] == client.http.auth[0]
+    assert gina.call("POST", path + "?action=share", json={"user": "gina"}).status_code == 403
+    client.json("POST", f"/session/{session['sessionid']}?action=unshare", json={"group": "ops"})
+    assert gina.call("GET", path).status_code == 404
+
+
+def test_a_transfer(daemon, wire):
+    name, client = someone(daemon)
+    other, heir = someone(daemon)
+    session = client.terminate(client.create(wire.near, capduration=60))
+    moved = daemon.client.json("POST", f"/session/{session['sessionid']}?action=transfer", json={"user": other})
+    assert (moved["owner"], moved["_create_user"]) == (other, name)
+    assert status(client, "GET", f"{MANAGER}/session/{session['sessionid']}")[0] == 404
+    heir.delete(session)
+
+
+def test_sessions_of_a_deleted_user_are_nobodys(daemon, wire):
+    name, client = someone(daemon)
+    session = client.terminate(client.create(wire.near, capduration=60))
+    daemon.client.json("DELETE", f"/users/{name}")
+    add_user(daemon.client, name, "operator")
+    assert status(basic(daemon.port, name), "GET", f"{MANAGER}/session/{session['sessionid']}")[0] == 404
+    kept = daemon.client.get(session)
+    assert "owner" not in kept and kept["_create_user"] == name
