@@ -13,6 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Where nothing says when a client may try again: of a quota by the hour, some part is free by then. */
+enum { RETRY_AFTER_S = 60 };
+
 /* A missing Content-Type is taken as JSON (API.md); a body of a GET is nobody's business. */
 static void media_type_check(const struct call *call, struct errors *errors)
 {
@@ -190,10 +193,13 @@ void call_handle(struct call *call, struct answer *answer)
         else
             route_failed(&match, &error, answer, errors);
     }
-    if (errors->count > 0)
+    if (errors->count > 0) {
         answer_errors(answer, errors);
-    else if (answer->status == 0)
+        if (answer->status == 429 && strstr(answer->headers, "Retry-After") == NULL)
+            answer_add_challenge(answer, &(struct challenge){.retry_after_s = RETRY_AFTER_S});
+    } else if (answer->status == 0) {
         answer->status = match.route->success;
+    }
     if (found == STATUS_OK)
         note(call, &match, foreign, answer);
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -270,6 +271,54 @@ static void streams(void **state)
     assert_int_equal(verdict(&role, "streamaddress"), ERROR_POLICY);
 }
 
+/* ---- the documentation ---- */
+
+static const char *words_of(enum operation operation, enum role_kind kind)
+{
+    switch (access_reach(operation, kind)) {
+    case REACH_NONE:
+        return "no";
+    case REACH_PERSON:
+        return "yes";
+    case REACH_OWN:
+        return "own";
+    case REACH_SEEN:
+        return "own, shared; all with `see_others`";
+    case REACH_FILES:
+        return "own, shared; all with `see_others` and `download_others`";
+    case REACH_ALL:
+        return "all";
+    }
+    return "?";
+}
+
+/* The rows of the table in docs/security.md, made from the one that decides. */
+static char *table_text(void)
+{
+    static char text[8192];
+    int used = 0;
+
+    for (int i = 0; i < OPERATION_COUNT; i++)
+        used +=
+            snprintf(text + used, sizeof text - (size_t)used, "| %s | %s | %s | %s |\n",
+                     names_of(&operation_names, i), words_of((enum operation)i, ROLE_ADMIN),
+                     words_of((enum operation)i, ROLE_OPERATOR), words_of((enum operation)i, ROLE_AUDITOR));
+    return text;
+}
+
+static void the_documentation_says_the_same(void **state)
+{
+    static char page[65536];
+    FILE *file = fopen(TESTS_DIR "/../docs/security.md", "r");
+
+    (void)state;
+    assert_non_null(file);
+    page[fread(page, 1, sizeof page - 1, file)] = '\0';
+    fclose(file);
+    if (strstr(page, table_text()) == NULL)
+        fail_msg("docs/security.md wants these rows:\n%s", table_text());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +330,7 @@ int main(void)
         cmocka_unit_test(patterns),
         cmocka_unit_test(maxima),
         cmocka_unit_test(streams),
+        cmocka_unit_test(the_documentation_says_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
