@@ -316,11 +316,14 @@ static void the_documentation_says_the_same(void **state)
     page[fread(page, 1, sizeof page - 1, file)] = '\0';
     fclose(file);
     if (strstr(page, table_text()) == NULL)
-        fail_msg("docs/security.md wants these rows:\n%s", table_text());
+        fail_msg("docs/security.md has other rows than test_access table prints");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    /* "table": the rows as they belong on the page */
+    if (argc > 1 && strcmp(argv[1], "table") == 0)
+        return fputs(table_text(), stdout) < 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_whole_table),
         cmocka_unit_test(every_route_has_a_row),
