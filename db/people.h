@@ -21,6 +21,10 @@ MUST_USE enum status store_insert_user(struct store *store, const struct user *u
 MUST_USE enum status store_get_user(struct store *store, const char *name, struct user *user,
                                     struct error *error);
 
+/* The user with the role, of one moment. ERROR_NO_SUCH_USER. */
+MUST_USE enum status store_get_user_role(struct store *store, const char *name, struct user *user,
+                                         struct role *role, struct error *error);
+
 /* In the order of names. visit must not use the store. */
 MUST_USE enum status store_list_users(struct store *store,
                                       void (*visit)(void *context, const struct user *user), void *context,
@@ -126,7 +130,8 @@ MUST_USE enum status store_share_session(struct store *store, const char *id, co
 MUST_USE enum status store_transfer_session(struct store *store, const char *id, const char *owner,
                                             const char *by, int64_t now_ms, struct error *error);
 
-/* Sessions created after hour_ms count as hourly. */
+/* Sessions created after hour_ms count as hourly, wherever they are by now: deleted, or another owner's.
+ * hour_ms is at most an hour ago. */
 MUST_USE enum status store_get_usage(struct store *store, const char *user, int64_t hour_ms,
                                      struct usage *usage, struct error *error);
 

@@ -1,26 +1,23 @@
 #include "db/rows.h"
 
+#include "db/columns.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-enum column_kind { COLUMN_TEXT, COLUMN_INT32, COLUMN_INT64, COLUMN_NAME, COLUMN_FLAG };
-
-struct column {
-    const char *name;
-    enum column_kind kind;
-    size_t offset, size;
-    const struct names *names; /* COLUMN_NAME: stored as the name, so that the tables read well */
-};
-
-#define AT(member)          offsetof(struct session, member), sizeof(((struct session *)0)->member), NULL
-#define NAMED(member, list) offsetof(struct session, member), sizeof(((struct session *)0)->member), &(list)
+#define AT(member)          COLUMN_AT(struct session, member)
+#define NAMED(member, list) COLUMN_NAMED(struct session, member, list)
 
 static const struct column SESSION_COLUMNS[] = {
     {"id", COLUMN_TEXT, AT(id)},
     {"node_id", COLUMN_TEXT, AT(node_id)},
     {"run", COLUMN_INT32, AT(run.number)},
     {"create_user", COLUMN_TEXT, AT(create_user)},
+    {"owner", COLUMN_TEXT, AT(owner)},
+    {"point", COLUMN_TEXT, AT(point)},
+    {"quota_bytes", COLUMN_INT64, AT(quota_bytes)},
+    {"share_count", COLUMN_INT32, AT(share_count)},
     {"create_time_ms", COLUMN_INT64, AT(create_time_ms)},
     {"last_modified_user", COLUMN_TEXT, AT(last_modified_user)},
     {"last_modified_time_ms", COLUMN_INT64, AT(last_modified_time_ms)},
@@ -79,19 +76,16 @@ static const struct column RUN_COLUMNS[] = {
     {"file_size", COLUMN_INT64, AT(run.counters.file_size)},
 };
 
-enum {
-    SESSION_COLUMN_COUNT = sizeof SESSION_COLUMNS / sizeof SESSION_COLUMNS[0],
-    RUN_COLUMN_COUNT = sizeof RUN_COLUMNS / sizeof RUN_COLUMNS[0],
-};
+static const struct columns SESSION = {SESSION_COLUMNS, sizeof SESSION_COLUMNS / sizeof SESSION_COLUMNS[0]},
+                            RUN = {RUN_COLUMNS, sizeof RUN_COLUMNS / sizeof RUN_COLUMNS[0]};
 
 const char *rows_select_list(char *out, size_t size)
 {
-    size_t used = (size_t)snprintf(out, size, "s.key");
+    size_t used = (size_t)snprintf(out, size, "s.key, ");
 
-    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
-        used += (size_t)snprintf(out + used, size - used, ", s.%s", SESSION_COLUMNS[i].name);
-    for (size_t i = 0; i < RUN_COLUMN_COUNT; i++)
-        used += (size_t)snprintf(out + used, size - used, ", r.%s", RUN_COLUMNS[i].name);
+    used += columns_names(&SESSION, "s.", out + used, size - used);
+    used += (size_t)snprintf(out + used, size - used, ", ");
+    columns_names(&RUN, "r.", out + used, size - used);
     return out;
 }
 
@@ -99,113 +93,23 @@ const char *rows_insert_text(char *out, size_t size)
 {
     size_t used = (size_t)snprintf(out, size, "INSERT INTO session (");
 
-    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
-        used +=
-            (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", SESSION_COLUMNS[i].name);
+    used += columns_names(&SESSION, "", out + used, size - used);
     used += (size_t)snprintf(out + used, size - used, ") VALUES (");
-    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
+    for (size_t i = 0; i < SESSION.count; i++)
         used += (size_t)snprintf(out + used, size - used, i == 0 ? "?" : ", ?");
     snprintf(out + used, size - used, ")");
     return out;
 }
 
-static void column_bind(sqlite3_stmt *statement, int at, const struct column *column, const void *record)
-{
-    const char *field = (const char *)record + column->offset;
-    int32_t small;
-    int64_t large;
-
-    switch (column->kind) {
-    case COLUMN_TEXT:
-        bind_text(statement, at, field);
-        break;
-    case COLUMN_INT32:
-        memcpy(&small, field, sizeof small);
-        if (small == INT_ABSENT)
-            sqlite3_bind_null(statement, at);
-        else
-            bind_integer(statement, at, small);
-        break;
-    case COLUMN_INT64:
-        memcpy(&large, field, sizeof large);
-        bind_integer(statement, at, large);
-        break;
-    case COLUMN_NAME:
-        memcpy(&small, field, sizeof small);
-        bind_text(statement, at, names_of(column->names, small));
-        break;
-    case COLUMN_FLAG:
-        bind_integer(statement, at, *(const bool *)field);
-        break;
-    }
-}
-
-static void text_read(sqlite3_stmt *statement, int at, char *out, size_t size)
-{
-    const unsigned char *text = sqlite3_column_text(statement, at);
-    size_t length = text == NULL ? 0 : (size_t)sqlite3_column_bytes(statement, at);
-
-    if (length >= size)
-        length = size - 1;
-    if (length > 0)
-        memcpy(out, text, length);
-    out[length] = '\0';
-}
-
-/* The value of a name's column, 0 where it is NULL or unknown. */
-static int32_t name_read(sqlite3_stmt *statement, int at, const struct names *names)
-{
-    const unsigned char *text = sqlite3_column_text(statement, at);
-    int value = text == NULL ? 0 : names_find(names, (const char *)text);
-
-    return value < 0 ? 0 : value;
-}
-
-/* Rows are read for every GET: each kind asks SQLite for what it needs and no more. */
-static void column_read(sqlite3_stmt *statement, int at, const struct column *column, void *record)
-{
-    char *field = (char *)record + column->offset;
-    int32_t small;
-    int64_t large;
-
-    switch (column->kind) {
-    case COLUMN_TEXT:
-        text_read(statement, at, field, column->size);
-        break;
-    case COLUMN_INT32:
-        small = sqlite3_column_type(statement, at) == SQLITE_NULL ? INT_ABSENT
-                                                                  : sqlite3_column_int(statement, at);
-        memcpy(field, &small, sizeof small);
-        break;
-    case COLUMN_INT64:
-        large = sqlite3_column_int64(statement, at);
-        memcpy(field, &large, sizeof large);
-        break;
-    case COLUMN_NAME:
-        small = name_read(statement, at, column->names);
-        memcpy(field, &small, sizeof small);
-        break;
-    case COLUMN_FLAG:
-        *(bool *)field = sqlite3_column_int(statement, at) > 0;
-        break;
-    }
-}
-
 void rows_bind_session(sqlite3_stmt *statement, const struct session *session)
 {
-    for (int i = 0; i < SESSION_COLUMN_COUNT; i++)
-        column_bind(statement, i + 1, &SESSION_COLUMNS[i], session);
+    columns_bind(statement, &SESSION, session);
 }
 
 void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key)
 {
-    int at = 0;
-
-    *key = sqlite3_column_int64(statement, at++);
-    for (size_t i = 0; i < SESSION_COLUMN_COUNT; i++)
-        column_read(statement, at++, &SESSION_COLUMNS[i], session);
-    for (size_t i = 0; i < RUN_COLUMN_COUNT; i++)
-        column_read(statement, at++, &RUN_COLUMNS[i], session);
+    *key = sqlite3_column_int64(statement, 0);
+    columns_read(statement, columns_read(statement, 1, &SESSION, session), &RUN, session);
 }
 
 enum status session_touch(struct store *store, int64_t run_key, const char *user, int64_t now_ms,
@@ -222,25 +126,35 @@ enum status session_touch(struct store *store, int64_t run_key, const char *user
     return statement_step(store, statement, &row, error);
 }
 
-static void option_read(sqlite3_stmt *statement, struct packet_capture_request *request, uint32_t i)
+static void option_read(sqlite3_stmt *statement, struct session *session, uint32_t i)
 {
+    struct packet_capture_request *request = &session->request;
     int name = names_find(&option_names, (const char *)sqlite3_column_text(statement, 0));
 
     request->options[i].name = name < 0 ? 0 : (enum option_name)name;
     text_read(statement, 1, request->options[i].value, sizeof request->options[i].value);
 }
 
-static void tag_read(sqlite3_stmt *statement, struct packet_capture_request *request, uint32_t i)
+static void tag_read(sqlite3_stmt *statement, struct session *session, uint32_t i)
 {
+    struct packet_capture_request *request = &session->request;
+
     text_read(statement, 0, request->tags[i].scope, sizeof request->tags[i].scope);
     text_read(statement, 1, request->tags[i].tag, sizeof request->tags[i].tag);
 }
 
+static void share_read(sqlite3_stmt *statement, struct session *session, uint32_t i)
+{
+    int kind = names_find(&share_kind_names, (const char *)sqlite3_column_text(statement, 0));
+
+    session->shares[i].kind = kind < 0 ? 0 : (enum share_kind)kind;
+    text_read(statement, 1, session->shares[i].name, sizeof session->shares[i].name);
+}
+
 /* Reads the rows of one list; *count says how many the session has, and afterwards how many were read. */
 static enum status list_read(struct store *store, enum statement which, int64_t key, uint32_t *count,
-                             uint32_t most,
-                             void (*read)(sqlite3_stmt *, struct packet_capture_request *, uint32_t),
-                             struct packet_capture_request *request, struct error *error)
+                             uint32_t most, void (*read)(sqlite3_stmt *, struct session *, uint32_t),
+                             struct session *session, struct error *error)
 {
     uint32_t expected = *count;
 
@@ -257,7 +171,7 @@ static enum status list_read(struct store *store, enum statement which, int64_t 
         if (status != STATUS_OK || !row)
             return status;
         if (*count < most)
-            read(statement, request, (*count)++);
+            read(statement, session, (*count)++);
     }
 }
 
@@ -265,9 +179,12 @@ enum status rows_read_lists(struct store *store, int64_t key, struct session *se
 {
     struct packet_capture_request *request = &session->request;
     enum status status =
-        list_read(store, GET_OPTIONS, key, &request->option_count, OPTIONS_MAX, option_read, request, error);
+        list_read(store, GET_OPTIONS, key, &request->option_count, OPTIONS_MAX, option_read, session, error);
 
-    if (status != STATUS_OK)
-        return status;
-    return list_read(store, GET_TAGS, key, &request->tag_count, TAGS_MAX, tag_read, request, error);
+    if (status == STATUS_OK)
+        status = list_read(store, GET_TAGS, key, &request->tag_count, TAGS_MAX, tag_read, session, error);
+    if (status == STATUS_OK)
+        status =
+            list_read(store, GET_SHARES, key, &session->share_count, SHARES_MAX, share_read, session, error);
+    return status;
 }

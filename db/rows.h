@@ -18,6 +18,19 @@ void rows_read(sqlite3_stmt *statement, struct session *session, int64_t *key);
 MUST_USE enum status rows_read_lists(struct store *store, int64_t key, struct session *session,
                                      struct error *error);
 
+enum status no_such_session(const char *id, struct error *error);
+
+/* Adds a share to a session or removes it, without counting; sqlite3_changes() says whether it was news. */
+MUST_USE enum status share_write(struct store *store, int64_t key, const struct share *share, bool on,
+                                 struct error *error);
+
+#define HOUR_MS INT64_C(3600000)
+
+/* Within a write transaction: refuses one more run of this owner's where the quota (or NULL) is used up;
+ * hourly counts for a new session only. */
+MUST_USE enum status quota_check(struct store *store, const char *owner, const struct quota *quota,
+                                 bool creates, int64_t now_ms, struct error *error);
+
 /* Brings the files of a ring to what the report says of them, if it does. */
 MUST_USE enum status files_write(struct store *store, const struct run_report *report, struct error *error);
 

@@ -1,5 +1,6 @@
 #include "db/sqlite.h"
 
+#include "db/people_rows.h"
 #include "db/rows.h"
 
 #include <errno.h>
@@ -21,18 +22,44 @@ enum status sqlite_failed(struct store *store, struct error *error)
     return error_set(error, ERROR_STORE_FAILED, NULL, "the store failed: %s", sqlite3_errmsg(store->db));
 }
 
+/* What @NAME in a statement's text stands for; unknown ones stay. */
+static size_t mark_write(const char *mark, size_t length, char *out, size_t size)
+{
+    static const struct {
+        const char *name;
+        const struct columns *columns;
+    } MARKS[] = {{"@user", &user_columns},   {"@role", &role_columns},   {"@token", &token_columns},
+                 {"@login", &login_columns}, {"@audit", &audit_columns}, {"@columns", NULL}};
+
+    for (size_t i = 0; i < sizeof MARKS / sizeof MARKS[0]; i++)
+        if (strlen(MARKS[i].name) == length && memcmp(MARKS[i].name, mark, length) == 0)
+            return MARKS[i].columns == NULL ? strlen(rows_select_list(out, size))
+                                            : columns_names(MARKS[i].columns, "", out, size);
+    return (size_t)snprintf(out, size, "%.*s", (int)length, mark);
+}
+
+static void text_expand(const char *text, char *out, size_t size)
+{
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz";
+    size_t used = 0;
+
+    out[0] = '\0';
+    while (*text != '\0' && used < size) {
+        bool is_mark = *text == '@';
+        size_t length = is_mark ? 1 + strspn(text + 1, LETTERS) : strcspn(text, "@");
+        used += is_mark ? mark_write(text, length, out + used, size - used)
+                        : (size_t)snprintf(out + used, size - used, "%.*s", (int)length, text);
+        text += length;
+    }
+}
+
 sqlite3_stmt *statement_prepare(struct store *store, const char *text, struct error *error)
 {
-    char columns[4096], full[8192];
-    const char *mark = strstr(text, "@columns");
+    char full[8192];
     sqlite3_stmt *statement = NULL;
 
-    if (mark != NULL) {
-        rows_select_list(columns, sizeof columns);
-        snprintf(full, sizeof full, "%.*s%s%s", (int)(mark - text), text, columns, mark + strlen("@columns"));
-        text = full;
-    }
-    if (sqlite3_prepare_v3(store->db, text, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
+    text_expand(text, full, sizeof full);
+    if (sqlite3_prepare_v3(store->db, full, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
         sqlite_failed(store, error);
     return statement;
 }
@@ -82,6 +109,22 @@ enum status transaction_end(struct store *store, enum status status, struct erro
     if (status != STATUS_OK && !sqlite3_get_autocommit(store->db) &&
         statement_run(store, ROLLBACK, &ignored) != STATUS_OK)
         return status;
+    return status;
+}
+
+enum status haste_begin(struct store *store, struct error *error)
+{
+    return statement_run(store, SYNCHRONOUS_NORMAL, error);
+}
+
+enum status haste_end(struct store *store, enum status status, struct error *error)
+{
+    struct error restore;
+
+    if (statement_run(store, SYNCHRONOUS_FULL, &restore) != STATUS_OK && status == STATUS_OK) {
+        *error = restore;
+        status = restore.status;
+    }
     return status;
 }
 

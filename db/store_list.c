@@ -26,12 +26,40 @@ static const struct {
     [SORT_FILESIZE] = {"r.file_size", "CAST(?1 AS INTEGER)"},
 };
 
+/* The values of the statements below, by their places. */
+enum { AT_AFTER_VALUE = 1, AT_AFTER_KEY, AT_LIMIT, AT_OWNER, AT_READER, AT_GROUPS };
+
+/* The keys of what is shared with a reader: the user, or one of the groups, which come as a text of lines. */
+#define SHARED                                                                                               \
+    "SELECT session FROM share WHERE kind = 'user' AND name = ?5"                                            \
+    " UNION SELECT session FROM share WHERE kind = 'group' AND name IN ("                                    \
+    "WITH RECURSIVE line (name, rest) AS (SELECT NULL, ?6 || char(10) UNION ALL"                             \
+    " SELECT substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1)"            \
+    " FROM line WHERE rest <> '') SELECT name FROM line WHERE name IS NOT NULL)"
+
+static const char READABLE[] = " AND s.key IN (SELECT key FROM session WHERE owner = ?5 UNION " SHARED ")";
+
+/* Who may see what is listed. */
+static void filter_text(const struct list_query *query, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s%s", query->ended_only ? " AND r.state NOT IN ('CREATED', 'STARTED')" : "",
+             query->owner == NULL ? "" : " AND s.owner = ?4", query->reader == NULL ? "" : READABLE);
+}
+
+static void filter_bind(sqlite3_stmt *statement, const struct list_query *query)
+{
+    sqlite3_bind_text(statement, AT_OWNER, query->owner, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, AT_READER, query->reader, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, AT_GROUPS, query->groups == NULL ? "" : query->groups, -1, SQLITE_STATIC);
+}
+
 static void list_text(const struct list_query *query, char *out, size_t size)
 {
     int sort = query->sort_by == NULL ? SORT_STARTTIME : names_find(&store_sort_names, query->sort_by);
     const char *expression = SORTS[sort].expression, *order = query->descending ? "DESC" : "ASC";
-    char after[256] = "1";
+    char after[256] = "1", filter[1024];
 
+    filter_text(query, filter, sizeof filter);
     if (query->has_after && sort == SORT_STARTTIME)
         snprintf(after, sizeof after, "s.key %s ?2", query->descending ? "<" : ">");
     else if (query->has_after)
@@ -41,23 +69,43 @@ static void list_text(const struct list_query *query, char *out, size_t size)
     snprintf(out, size,
              "SELECT @columns, %s FROM session s JOIN run r ON r.session = s.key AND r.number = s.run"
              " WHERE %s%s ORDER BY %s%s%s s.key %s LIMIT ?3",
-             expression, after, query->ended_only ? " AND r.state NOT IN ('CREATED', 'STARTED')" : "",
-             sort == SORT_STARTTIME ? "" : expression, sort == SORT_STARTTIME ? "" : " ",
+             expression, after, filter, sort == SORT_STARTTIME ? "" : expression,
+             sort == SORT_STARTTIME ? "" : " ",
              sort == SORT_STARTTIME ? "" : (query->descending ? "DESC," : "ASC,"), order);
+}
+
+/* Everybody's sessions are counted without a look at each. */
+static sqlite3_stmt *count_statement(struct store *store, const struct list_query *query, struct error *error)
+{
+    char filter[1024], text[1200];
+
+    if (query->owner == NULL && query->reader == NULL)
+        return statement_get(store, query->ended_only ? COUNT_ENDED_SESSIONS : COUNT_SESSIONS, error);
+    filter_text(query, filter, sizeof filter);
+    snprintf(text, sizeof text, "SELECT count(*) FROM session s%s WHERE 1%s",
+             query->ended_only ? " JOIN run r ON r.session = s.key AND r.number = s.run" : "", filter);
+    sqlite3_stmt *statement = statement_prepare(store, text, error);
+    if (statement != NULL)
+        filter_bind(statement, query);
+    return statement;
 }
 
 static enum status count_read(struct store *store, const struct list_query *query, int64_t *count,
                               struct error *error)
 {
-    sqlite3_stmt *statement =
-        statement_get(store, query->ended_only ? COUNT_ENDED_SESSIONS : COUNT_SESSIONS, error);
+    sqlite3_stmt *statement = count_statement(store, query, error);
     bool row;
 
-    if (statement == NULL || statement_step(store, statement, &row, error) != STATUS_OK)
+    if (statement == NULL)
         return error->status;
-    *count = sqlite3_column_int64(statement, 0);
-    sqlite3_reset(statement);
-    return STATUS_OK;
+    enum status status = statement_step(store, statement, &row, error);
+    if (status == STATUS_OK)
+        *count = sqlite3_column_int64(statement, 0);
+    if (query->owner == NULL && query->reader == NULL)
+        sqlite3_reset(statement);
+    else
+        sqlite3_finalize(statement);
+    return status;
 }
 
 static void place_read(sqlite3_stmt *statement, int64_t key, struct list_page *page)
@@ -98,7 +146,7 @@ enum status store_list_sessions(struct store *store, const struct list_query *qu
                                 void (*visit)(void *context, const struct session *session), void *context,
                                 struct list_page *page, struct error *error)
 {
-    char text[1024];
+    char text[2048];
     struct list_page found = {0};
     struct session *session = calloc(1, sizeof *session);
     enum status status;
@@ -110,9 +158,10 @@ enum status store_list_sessions(struct store *store, const struct list_query *qu
     status = statement == NULL ? error->status : statement_run(store, BEGIN_READ, error);
     if (status != STATUS_OK)
         goto cleanup;
-    sqlite3_bind_text(statement, 1, query->after_value, -1, SQLITE_STATIC);
-    bind_integer(statement, 2, query->after_key);
-    bind_integer(statement, 3, (int64_t)query->page_size + 1);
+    sqlite3_bind_text(statement, AT_AFTER_VALUE, query->after_value, -1, SQLITE_STATIC);
+    bind_integer(statement, AT_AFTER_KEY, query->after_key);
+    bind_integer(statement, AT_LIMIT, (int64_t)query->page_size + 1);
+    filter_bind(statement, query);
     status = count_read(store, query, &found.total, error);
     if (status == STATUS_OK)
         status = page_read(store, statement, query, visit, context, session, &found, error);

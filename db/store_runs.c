@@ -3,23 +3,6 @@
 
 #include <stdio.h>
 
-/* Some writes need not survive a power cut, and then the disk need not be waited for. */
-static enum status haste_begin(struct store *store, struct error *error)
-{
-    return statement_run(store, SYNCHRONOUS_NORMAL, error);
-}
-
-static enum status haste_end(struct store *store, enum status status, struct error *error)
-{
-    struct error restore;
-
-    if (statement_run(store, SYNCHRONOUS_FULL, &restore) != STATUS_OK && status == STATUS_OK) {
-        *error = restore;
-        status = restore.status;
-    }
-    return status;
-}
-
 static enum status claim_run(struct store *store, const char *node_id, const char *worker, int64_t now_ms,
                              int64_t lease_ms, bool *found, struct lease *lease, struct error *error)
 {
@@ -46,7 +29,16 @@ static enum status claim_run(struct store *store, const char *node_id, const cha
     return statement_step(store, statement, &more, error);
 }
 
-static enum status run_session_read(struct store *store, int64_t run_key, struct session *session,
+/* What the owner's files may still take. stored is of all of them, this run's included. */
+static int64_t quota_left(const struct session *session, int64_t stored)
+{
+    if (session->quota_bytes == 0 || session->owner[0] == '\0')
+        return INT64_MAX;
+    int64_t left = session->quota_bytes - (stored - session->run.counters.file_size);
+    return left > 0 ? left : 0;
+}
+
+static enum status run_session_read(struct store *store, struct lease *lease, struct session *session,
                                     struct error *error)
 {
     sqlite3_stmt *statement = statement_get(store, GET_RUN_SESSION, error);
@@ -55,12 +47,14 @@ static enum status run_session_read(struct store *store, int64_t run_key, struct
 
     if (statement == NULL)
         return error->status;
-    bind_integer(statement, 1, run_key);
+    bind_integer(statement, 1, lease->key);
     if (statement_step(store, statement, &row, error) != STATUS_OK)
         return error->status;
     if (!row)
         return error_set(error, ERROR_NO_SUCH_SESSION, NULL, "the claimed run is gone");
     rows_read(statement, session, &key);
+    lease->quota_left =
+        quota_left(session, sqlite3_column_int64(statement, sqlite3_column_count(statement) - 1));
     sqlite3_reset(statement);
     return rows_read_lists(store, key, session, error);
 }
@@ -75,7 +69,7 @@ enum status store_claim_run(struct store *store, const char *node_id, const char
         status =
             haste_end(store, claim_run(store, node_id, worker, now_ms, lease_ms, found, lease, error), error);
     if (status == STATUS_OK && *found)
-        status = run_session_read(store, lease->key, session, error);
+        status = run_session_read(store, lease, session, error);
     return status;
 }
 
@@ -167,21 +161,6 @@ enum status store_start_run(struct store *store, struct run_report *report, stru
     return status;
 }
 
-enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
-                                  int64_t lease_until_ms, struct error *error)
-{
-    enum status status = haste_begin(store, error);
-
-    if (status != STATUS_OK)
-        return status;
-    if ((status = statement_run(store, BEGIN_WRITE, error)) == STATUS_OK) {
-        for (size_t i = 0; i < count && status == STATUS_OK; i++)
-            status = report_write(store, &reports[i], lease_until_ms, error);
-        status = transaction_end(store, status, error);
-    }
-    return haste_end(store, status, error);
-}
-
 enum status store_check_stops(struct store *store, struct run_report *reports, size_t count,
                               struct error *error)
 {
@@ -197,9 +176,27 @@ enum status store_check_stops(struct store *store, struct run_report *reports, s
             return error->status;
         reports[i].lost = !row;
         reports[i].stop_requested = row && sqlite3_column_int(statement, 0) != 0;
+        reports[i].over_quota = row && sqlite3_column_int(statement, 1) != 0;
         sqlite3_reset(statement);
     }
     return STATUS_OK;
+}
+
+enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
+                                  int64_t lease_until_ms, struct error *error)
+{
+    enum status status = haste_begin(store, error);
+
+    if (status != STATUS_OK)
+        return status;
+    if ((status = statement_run(store, BEGIN_WRITE, error)) == STATUS_OK) {
+        for (size_t i = 0; i < count && status == STATUS_OK; i++)
+            status = report_write(store, &reports[i], lease_until_ms, error);
+        if (status == STATUS_OK) /* now that all files of an owner are known */
+            status = store_check_stops(store, reports, count, error);
+        status = transaction_end(store, status, error);
+    }
+    return haste_end(store, status, error);
 }
 
 static enum status finish_run(struct store *store, struct run_report *report, struct error *error)

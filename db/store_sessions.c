@@ -1,11 +1,13 @@
 /* The front end's half of the store: sessions. The list has a file of its own. */
+#include "db/columns.h"
 #include "db/rows.h"
 
 #include <stdio.h>
 
-static enum status lists_insert(struct store *store, int64_t key,
-                                const struct packet_capture_request *request, struct error *error)
+static enum status lists_insert(struct store *store, int64_t key, const struct session *session,
+                                struct error *error)
 {
+    const struct packet_capture_request *request = &session->request;
     sqlite3_stmt *option = statement_get(store, INSERT_OPTION, error);
     sqlite3_stmt *tag = statement_get(store, INSERT_TAG, error);
     bool row;
@@ -28,7 +30,28 @@ static enum status lists_insert(struct store *store, int64_t key,
         if (statement_step(store, tag, &row, error) != STATUS_OK)
             return error->status;
     }
+    for (uint32_t i = 0; i < session->share_count; i++)
+        if (share_write(store, key, &session->shares[i], true, error) != STATUS_OK)
+            return error->status;
     return STATUS_OK;
+}
+
+/* Notes that the owner made a session, and forgets what was an hour before. */
+static enum status creation_note(struct store *store, int64_t key, const struct session *session,
+                                 struct error *error)
+{
+    sqlite3_stmt *note = statement_get(store, INSERT_CREATION, error);
+    sqlite3_stmt *forget = statement_get(store, DELETE_OLD_CREATIONS, error);
+    bool row;
+
+    if (note == NULL || forget == NULL)
+        return error->status;
+    bind_integer(note, 1, key);
+    bind_text(forget, 1, session->owner);
+    bind_integer(forget, 2, session->create_time_ms - HOUR_MS);
+    if (statement_step(store, note, &row, error) != STATUS_OK)
+        return error->status;
+    return statement_step(store, forget, &row, error);
 }
 
 static enum status run_insert(struct store *store, const char *id, int64_t now_ms, struct error *error)
@@ -43,19 +66,23 @@ static enum status run_insert(struct store *store, const char *id, int64_t now_m
     return statement_step(store, statement, &row, error);
 }
 
-static enum status session_insert(struct store *store, const struct session *session, struct error *error)
+static enum status session_insert(struct store *store, const struct session *session,
+                                  const struct quota *quota, struct error *error)
 {
-    sqlite3_stmt *statement = statement_get(store, INSERT_SESSION, error);
     bool row;
-    enum status status;
+    enum status status = quota_check(store, session->owner, quota, true, session->create_time_ms, error);
 
+    if (status != STATUS_OK)
+        return status;
+    sqlite3_stmt *statement = statement_get(store, INSERT_SESSION, error);
     if (statement == NULL)
         return error->status;
     rows_bind_session(statement, session);
     if ((status = statement_step(store, statement, &row, error)) != STATUS_OK)
         return status;
     int64_t key = sqlite3_last_insert_rowid(store->db);
-    if ((status = lists_insert(store, key, &session->request, error)) != STATUS_OK)
+    if ((status = lists_insert(store, key, session, error)) != STATUS_OK ||
+        (status = creation_note(store, key, session, error)) != STATUS_OK)
         return status;
     return run_insert(store, session->id, session->create_time_ms, error);
 }
@@ -63,15 +90,14 @@ static enum status session_insert(struct store *store, const struct session *ses
 enum status store_insert_session(struct store *store, const struct session *session,
                                  const struct quota *quota, struct error *error)
 {
-    (void)quota;
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, session_insert(store, session, error), error);
+        status = transaction_end(store, session_insert(store, session, quota, error), error);
     return status;
 }
 
-static enum status no_such_session(const char *id, struct error *error)
+enum status no_such_session(const char *id, struct error *error)
 {
     return error_set(error, ERROR_NO_SUCH_SESSION, "session-id", "there is no capture session %.64s", id);
 }
@@ -104,6 +130,7 @@ struct newest_run {
     int64_t key;
     enum session_state state;
     bool claimed;
+    char owner[sizeof((struct session *)0)->owner]; /* of the session */
 };
 
 static enum status newest_run_read(struct store *store, const char *id, struct newest_run *run,
@@ -123,6 +150,7 @@ static enum status newest_run_read(struct store *store, const char *id, struct n
     run->state =
         (enum session_state)names_find(&session_state_names, (const char *)sqlite3_column_text(statement, 1));
     run->claimed = sqlite3_column_int(statement, 2) != 0;
+    text_read(statement, 3, run->owner, sizeof run->owner);
     sqlite3_reset(statement);
     return STATUS_OK;
 }
@@ -182,18 +210,34 @@ static enum status by_id(struct store *store, enum statement which, const char *
     return statement_step(store, statement, &row, error);
 }
 
-static enum status next_run(struct store *store, const char *id, const char *user, int64_t now_ms,
+static enum status session_renew(struct store *store, const char *id, const struct restart *restart,
+                                 struct error *error)
+{
+    sqlite3_stmt *statement = statement_get(store, RENEW_SESSION, error);
+    bool row;
+
+    if (statement == NULL)
+        return error->status;
+    bind_text(statement, 1, id);
+    bind_text(statement, 2, restart->point);
+    bind_integer(statement, 3, restart->quota_bytes);
+    return statement_step(store, statement, &row, error);
+}
+
+static enum status next_run(struct store *store, const char *id, const struct restart *restart,
                             struct error *error)
 {
     struct newest_run run;
     enum status status = ended_run_read(store, id, "restarted", &run, error);
 
     if (status == STATUS_OK)
-        status = session_touch(store, run.key, user, now_ms, error);
+        status = quota_check(store, run.owner, restart->quota, false, restart->now_ms, error);
     if (status == STATUS_OK)
-        status = by_id(store, NEXT_RUN, id, error);
+        status = session_touch(store, run.key, restart->user, restart->now_ms, error);
     if (status == STATUS_OK)
-        status = run_insert(store, id, now_ms, error);
+        status = session_renew(store, id, restart, error);
+    if (status == STATUS_OK)
+        status = run_insert(store, id, restart->now_ms, error);
     return status;
 }
 
@@ -203,7 +247,7 @@ enum status store_restart_session(struct store *store, const char *id, const str
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, next_run(store, id, restart->user, restart->now_ms, error), error);
+        status = transaction_end(store, next_run(store, id, restart, error), error);
     return status;
 }
 

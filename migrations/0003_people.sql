@@ -48,13 +48,14 @@ CREATE TABLE token (
 CREATE INDEX token_user ON token (user);
 
 CREATE TABLE login (
-    hash BLOB PRIMARY KEY,
+    key INTEGER PRIMARY KEY,                 -- a later one is higher
+    hash BLOB NOT NULL UNIQUE,
     xsrf BLOB NOT NULL,
     user INTEGER NOT NULL REFERENCES user (key) ON DELETE CASCADE,
     generation INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     used_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX login_user ON login (user);
 CREATE INDEX login_used ON login (used_ms);
 
@@ -64,7 +65,15 @@ ALTER TABLE session ADD COLUMN share_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN point TEXT;                          -- what capvalue meant when it was allowed; NULL: anything
 ALTER TABLE session ADD COLUMN quota_bytes INTEGER NOT NULL DEFAULT 0; -- what the owner's files may take; 0: no limit
 UPDATE session SET owner = create_user;
-CREATE INDEX session_owner ON session (owner, create_time_ms);
+CREATE INDEX session_owner ON session (owner);                      -- an owner's are in the order of keys
+
+-- When each owner made sessions in the last hour; a session that was deleted counts all the same.
+CREATE TABLE creation (
+    owner TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    session INTEGER NOT NULL,                -- its key
+    PRIMARY KEY (owner, time_ms, session)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE share (
     session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
@@ -74,7 +83,8 @@ CREATE TABLE share (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX share_name ON share (kind, name);
 
--- Bytes of all files of an owner's sessions, kept by the triggers below.
+-- Bytes of all files of an owner's sessions, kept by the triggers below: new runs have no files, runs go with
+-- their session only, and before a session goes its runs are still there.
 CREATE TABLE stored (
     owner TEXT PRIMARY KEY,
     bytes INTEGER NOT NULL
@@ -91,15 +101,20 @@ CREATE TRIGGER stored_goes BEFORE DELETE ON session WHEN old.owner IS NOT NULL B
     UPDATE stored SET bytes = bytes - (SELECT coalesce(sum(file_size), 0) FROM run WHERE session = old.key)
         WHERE owner = old.owner;
 END;
-CREATE TRIGGER stored_moves AFTER UPDATE OF owner ON session WHEN new.owner IS NOT old.owner BEGIN
+CREATE TRIGGER stored_leaves AFTER UPDATE OF owner ON session
+WHEN old.owner IS NOT NULL AND new.owner IS NOT old.owner BEGIN
     UPDATE stored SET bytes = bytes - (SELECT coalesce(sum(file_size), 0) FROM run WHERE session = old.key)
         WHERE owner = old.owner;
+END;
+CREATE TRIGGER stored_comes AFTER UPDATE OF owner ON session
+WHEN new.owner IS NOT NULL AND new.owner IS NOT old.owner BEGIN
     INSERT INTO stored (owner, bytes)
-        SELECT new.owner, coalesce(sum(file_size), 0) FROM run WHERE session = new.key AND new.owner IS NOT NULL
-            HAVING new.owner IS NOT NULL
+        SELECT new.owner, coalesce(sum(file_size), 0) FROM run WHERE session = new.key
         ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
 END;
 
+-- key is the order of the acts; there are no gaps, for nothing is ever removed. time_ms in the indexes: most
+-- filters need no look at the rows.
 CREATE TABLE audit (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     time_ms INTEGER NOT NULL,
@@ -113,9 +128,11 @@ CREATE TABLE audit (
     code INTEGER NOT NULL DEFAULT 0,
     detail TEXT
 ) STRICT;
-CREATE INDEX audit_user ON audit (user, key);
-CREATE INDEX audit_session ON audit (session, key) WHERE session IS NOT NULL;
 CREATE INDEX audit_time ON audit (time_ms);
+CREATE INDEX audit_user ON audit (user, key, time_ms);
+CREATE INDEX audit_session ON audit (session, key, time_ms) WHERE session IS NOT NULL;
+CREATE INDEX audit_operation ON audit (operation, key, time_ms);
+CREATE INDEX audit_address ON audit (address, key, time_ms);
 
 CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN
     SELECT raise(ABORT, 'the audit is append-only');
