@@ -218,7 +218,7 @@ static void history_insert(struct fixture *fixture, const char *id, void (*make)
 
     make(&session);
     strcpy(session.id, id);
-    MUST(store_insert_session(fixture->store, &session, &error));
+    MUST(store_insert_session(fixture->store, &session, NULL, &error));
 }
 
 static void history_make(struct fixture *fixture)
@@ -236,7 +236,7 @@ static void history_make(struct fixture *fixture)
                                             .bytes_captured = 5,
                                             .file_size = 6};
     run_end(fixture, &report, STATE_FINISHED);
-    MUST(store_restart_session(fixture->store, TWICE_RUN, "bob", T0 + 9, &error));
+    MUST(session_restart(fixture->store, TWICE_RUN, "bob", T0 + 9, &error));
     MUST(store_request_stop(fixture->store, TWICE_RUN, "bob", T0 + 10, &error));
     history_insert(fixture, BROKEN, session_make);
     report = claim_next(fixture, WORKER_A, T0, &session);
@@ -290,7 +290,7 @@ static void history_work(struct fixture *fixture)
         run_end(fixture, &report, STATE_FINISHED);
     }
     assert_true(claim_finds_nothing(fixture, WORKER_B, T0 + LEASE_MS));
-    MUST(store_restart_session(fixture->store, BROKEN, "bob", T0, &error));
+    MUST(session_restart(fixture->store, BROKEN, "bob", T0, &error));
     MUST(store_delete_session(fixture->store, TWICE_RUN, &error));
     claim_next(fixture, WORKER_B, T0, &session);
     assert_string_equal(session.id, BROKEN);

@@ -62,6 +62,7 @@ void session_make(struct session *session)
     uuid_make(session->id);
     strcpy(session->node_id, NODE);
     strcpy(session->create_user, "alice");
+    strcpy(session->owner, "alice");
     strcpy(session->last_modified_user, "alice");
     session->create_time_ms = session->last_modified_time_ms = T0;
     session->request.cappoint = CAPPOINT_VMNIC;
@@ -112,6 +113,11 @@ void session_make_full(struct session *session)
     strcpy(request->streamaddress, "2001:db8::7");
     request->streamport = 68;
     request->captureself = 1;
+    strcpy(session->point, "blue/veth0");
+    session->quota_bytes = INT64_C(1) << 41;
+    session->share_count = 2;
+    session->shares[0] = (struct share){SHARE_GROUP, "lab"};
+    session->shares[1] = (struct share){SHARE_USER, "bob@example.org"};
     strcpy(session->api_address, "10.1.2.3:8443");
     strcpy(request->name, "Ночь 🌙");
     strcpy(request->description, "two\nlines, a \"quote\", a back\\slash and 'one' more");
@@ -129,7 +135,15 @@ void session_insert(struct fixture *fixture, struct session *session)
     struct error error;
 
     session_make(session);
-    MUST(store_insert_session(fixture->store, session, &error));
+    MUST(store_insert_session(fixture->store, session, NULL, &error));
+}
+
+enum status session_restart(struct store *store, const char *id, const char *user, int64_t now_ms,
+                            struct error *error)
+{
+    const struct restart restart = {.user = user, .point = "", .now_ms = now_ms};
+
+    return store_restart_session(store, id, &restart, error);
 }
 
 void session_get(struct fixture *fixture, const char *id, int32_t run, struct session *out)
@@ -214,8 +228,9 @@ struct run_report session_reach(struct fixture *fixture, enum session_state stat
 
 int store_suite_run(const struct store_backend *backend)
 {
-    static int (*const GROUPS[])(struct fixture *) = {suite_sessions, suite_list,  suite_runs, suite_files,
-                                                      suite_leases,   suite_crowd, suite_crash};
+    static int (*const GROUPS[])(struct fixture *) = {suite_sessions, suite_list,   suite_runs,   suite_files,
+                                                      suite_leases,   suite_people, suite_owners, suite_audit,
+                                                      suite_crowd,    suite_crash};
     struct fixture fixture = {.backend = backend};
     int failed = 0;
 

@@ -5,7 +5,7 @@
 #ifndef PKTCAPD_TESTS_STORE_SUITE_H
 #define PKTCAPD_TESTS_STORE_SUITE_H
 
-#include "db/store.h"
+#include "db/people.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,6 +65,10 @@ void session_make_full(struct session *session);
 /* Makes and inserts one that has only what is required. */
 void session_insert(struct fixture *fixture, struct session *session);
 
+/* store_restart_session() with nothing but who and when. */
+MUST_USE enum status session_restart(struct store *store, const char *id, const char *user, int64_t now_ms,
+                                     struct error *error);
+
 /* Reads the newest run; run N; or one value of the newest. */
 void session_get(struct fixture *fixture, const char *id, int32_t run, struct session *out);
 enum session_state session_state(struct fixture *fixture, const char *id);
@@ -87,6 +91,9 @@ int suite_list(struct fixture *fixture);
 int suite_runs(struct fixture *fixture);
 int suite_files(struct fixture *fixture);
 int suite_leases(struct fixture *fixture);
+int suite_people(struct fixture *fixture);
+int suite_owners(struct fixture *fixture);
+int suite_audit(struct fixture *fixture);
 int suite_crowd(struct fixture *fixture);
 int suite_crash(struct fixture *fixture);
 

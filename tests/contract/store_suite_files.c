@@ -205,7 +205,7 @@ static void lists_show_files_behind_their_session(void **state)
     for (int32_t last = 1; last <= 2; last++) {
         session_make(&session);
         session.request.capfilecount = 2;
-        MUST(store_insert_session(fixture->store, &session, &error));
+        MUST(store_insert_session(fixture->store, &session, NULL, &error));
         struct run_report report = claim_next(fixture, WORKER_A, T0, &session);
         report_files(&report, 1, last, 24);
         run_start(fixture, &report);
@@ -228,7 +228,7 @@ static void each_run_has_its_own(void **state)
 
     report_files(&report, 1, 3, 24);
     run_end(fixture, &report, STATE_FINISHED);
-    MUST(store_restart_session(fixture->store, session.id, "bob", T0, &error));
+    MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
     assert_listed(fixture, session.id, 0, &none);
     assert_listed(fixture, session.id, 1, &report);
     struct run_report second = claim_next(fixture, WORKER_A, T0 + 5, &session);

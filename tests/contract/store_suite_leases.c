@@ -161,7 +161,7 @@ static void a_lease_is_not_of_the_next_run(void **state)
     struct error error;
     struct run_report first = session_reach(fixture, STATE_FINISHED, &session);
 
-    MUST(store_restart_session(fixture->store, session.id, "bob", T0, &error));
+    MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
     claim_next(fixture, WORKER_B, T0, &session);
     assert_counts_for_nothing(fixture, &first.lease, session.id);
 }

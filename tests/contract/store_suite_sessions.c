@@ -13,7 +13,7 @@ static void assert_comes_back(struct fixture *fixture, const struct session *ses
     struct session got;
     struct error error;
 
-    MUST(store_insert_session(fixture->store, session, &error));
+    MUST(store_insert_session(fixture->store, session, NULL, &error));
     session_get(fixture, session->id, 0, &got);
     assert_memory_equal(&got, session, sizeof got);
     session_get(fixture, session->id, 1, &got);
@@ -170,7 +170,7 @@ static void an_id_is_taken_once(void **state)
     session_make(&twin);
     strcpy(twin.id, session.id);
     twin.request.tag_count = TAGS_MAX;
-    MUST_FAIL(ERROR_STORE_FAILED, store_insert_session(fixture->store, &twin, &error));
+    MUST_FAIL(ERROR_STORE_FAILED, store_insert_session(fixture->store, &twin, NULL, &error));
     session_get(fixture, session.id, 0, &got);
     assert_memory_equal(&got, &session, sizeof got);
     /* The refused transaction is over: the next one works. */
@@ -193,7 +193,7 @@ static void unknown_ids_are_not_found(void **state)
     for (size_t i = 0; i < COUNT(IDS); i++) {
         MUST_FAIL(ERROR_NO_SUCH_SESSION, store_get_session(store, IDS[i], 0, &got, &error));
         MUST_FAIL(ERROR_NO_SUCH_SESSION, store_request_stop(store, IDS[i], "eve", T0, &error));
-        MUST_FAIL(ERROR_NO_SUCH_SESSION, store_restart_session(store, IDS[i], "eve", T0, &error));
+        MUST_FAIL(ERROR_NO_SUCH_SESSION, session_restart(store, IDS[i], "eve", T0, &error));
         MUST_FAIL(ERROR_NO_SUCH_SESSION, store_delete_session(store, IDS[i], &error));
         MUST(store_has_session(store, IDS[i], &has, &error));
         assert_false(has);
@@ -322,14 +322,13 @@ static void what_has_not_ended_is_neither_restarted_nor_deleted(void **state)
 
     for (size_t i = 0; i < COUNT(RUNNING); i++) {
         session_reach(fixture, RUNNING[i], &before);
-        MUST_FAIL(ERROR_SESSION_RUNNING,
-                  store_restart_session(fixture->store, before.id, "bob", T0 + 5, &error));
+        MUST_FAIL(ERROR_SESSION_RUNNING, session_restart(fixture->store, before.id, "bob", T0 + 5, &error));
         MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, &error));
         session_get(fixture, before.id, 0, &after);
         assert_memory_equal(&after, &before, sizeof after);
     }
     session_insert(fixture, &before);
-    MUST_FAIL(ERROR_SESSION_RUNNING, store_restart_session(fixture->store, before.id, "bob", T0 + 5, &error));
+    MUST_FAIL(ERROR_SESSION_RUNNING, session_restart(fixture->store, before.id, "bob", T0 + 5, &error));
     MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, &error));
 }
 
@@ -353,7 +352,7 @@ static void restart_adds_a_run_and_keeps_the_earlier(void **state)
         struct error error;
 
         session_reach(fixture, ENDED[i], &first);
-        MUST(store_restart_session(fixture->store, first.id, "bob", T0 + 9, &error));
+        MUST(session_restart(fixture->store, first.id, "bob", T0 + 9, &error));
         session_get(fixture, first.id, 0, &again);
         assert_is_fresh_run(&again.run, 2, T0 + 9);
         assert_memory_equal(&again.request, &first.request, sizeof again.request);
@@ -375,7 +374,7 @@ static void runs_are_numbered_and_work_as_the_first(void **state)
 
     session_reach(fixture, STATE_FINISHED, &session);
     for (int32_t number = 2; number <= 5; number++) {
-        MUST(store_restart_session(fixture->store, session.id, "bob", T0 + number, &error));
+        MUST(session_restart(fixture->store, session.id, "bob", T0 + number, &error));
         struct run_report report = claim_next(fixture, WORKER_A, T0 + number, &got);
         assert_string_equal(got.id, session.id);
         assert_int_equal(got.run.number, number);
@@ -401,7 +400,7 @@ static void a_stop_ends_one_run_only(void **state)
 
     session_insert(fixture, &session);
     MUST(store_request_stop(fixture->store, session.id, "bob", T0 + 1, &error));
-    MUST(store_restart_session(fixture->store, session.id, "bob", T0 + 2, &error));
+    MUST(session_restart(fixture->store, session.id, "bob", T0 + 2, &error));
     struct run_report report = claim_next(fixture, WORKER_A, T0 + 3, &session);
     MUST(store_check_stops(fixture->store, &report, 1, &error));
     assert_false(report.stop_requested);
@@ -416,9 +415,9 @@ static void a_deleted_session_leaves_nothing(void **state)
     bool has = true;
 
     session_make_full(&session);
-    MUST(store_insert_session(fixture->store, &session, &error));
+    MUST(store_insert_session(fixture->store, &session, NULL, &error));
     MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
-    MUST(store_restart_session(fixture->store, session.id, "bob", T0, &error));
+    MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
     MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
     MUST(store_delete_session(fixture->store, session.id, &error));
     MUST_FAIL(ERROR_NO_SUCH_SESSION, store_get_session(fixture->store, session.id, 0, &got, &error));

@@ -118,7 +118,7 @@ static void every_change_is_synced_but_claims_and_progress(void **state)
         assert_synced(false, "check and get");
         run_end(fixture, &report, STATE_STOPPED);
         assert_synced(true, "finish");
-        MUST(store_restart_session(fixture->store, session.id, "bob", T0, &error));
+        MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
         assert_synced(true, "restart");
         MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
         MUST(store_delete_session(fixture->store, session.id, &error));
@@ -151,7 +151,7 @@ static void a_deleted_session_leaves_no_rows(void **state)
     struct error error;
 
     session_make_full(&session);
-    MUST(store_insert_session(fixture->store, &session, &error));
+    MUST(store_insert_session(fixture->store, &session, NULL, &error));
     MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
     for (int deleted = 0; deleted < 2; deleted++) {
         for (size_t i = 0; i < COUNT(TABLES); i++) {
