@@ -56,6 +56,8 @@ struct session *fake_store_add(struct store *store, const char *id, enum session
     session->run.state = status;
     session->request.cappoint = earlier == NULL ? CAPPOINT_VMKNIC : earlier->session.request.cappoint;
     session->request.capsource = CAPSOURCE_CLI;
+    if (earlier != NULL)
+        memcpy(session->owner, earlier->session.owner, sizeof session->owner);
     snprintf(session->id, sizeof session->id, "%s", id);
     struct session *added = &row_add(store, session)->session;
     free(session);
@@ -83,8 +85,12 @@ static enum status running(const char *id, struct error *error)
     return error_set(error, ERROR_SESSION_RUNNING, "session-id", "session %s is running", id);
 }
 
-enum status store_insert_session(struct store *store, const struct session *session, struct error *error)
+enum status store_insert_session(struct store *store, const struct session *session,
+                                 const struct quota *quota, struct error *error)
 {
+    store->has_quota = quota != NULL;
+    if (quota != NULL)
+        store->quota = *quota;
     if (called(store, FAKE_INSERT, error))
         return error->status;
     row_add(store, session);
@@ -129,10 +135,24 @@ enum status store_list_run_files(struct store *store, const char *id, int32_t ru
     return STATUS_OK;
 }
 
+bool fake_store_is_shared(const struct session *session, const char *user, const char *groups)
+{
+    for (uint32_t i = 0; i < session->share_count; i++) {
+        const struct share *share = &session->shares[i];
+        if (share->kind == SHARE_USER ? strcmp(share->name, user) == 0
+                                      : groups != NULL && line_is_in(groups, share->name))
+            return true;
+    }
+    return false;
+}
+
 static bool row_listed(const struct store *store, const struct fake_row *row, const struct list_query *query)
 {
     return row == row_find(store, row->session.id, 0) &&
-           (!query->ended_only || session_state_has_ended(row->session.run.state));
+           (!query->ended_only || session_state_has_ended(row->session.run.state)) &&
+           (query->owner == NULL || strcmp(query->owner, row->session.owner) == 0) &&
+           (query->reader == NULL || strcmp(query->reader, row->session.owner) == 0 ||
+            fake_store_is_shared(&row->session, query->reader, query->groups));
 }
 
 static bool row_behind(const struct fake_row *row, const struct list_query *query)
@@ -195,12 +215,16 @@ enum status store_request_stop(struct store *store, const char *id, const char *
     return STATUS_OK;
 }
 
-enum status store_restart_session(struct store *store, const char *id, const char *user, int64_t now_ms,
+enum status store_restart_session(struct store *store, const char *id, const struct restart *restart,
                                   struct error *error)
 {
     const struct fake_row *row = row_find(store, id, 0);
 
-    asked(store, user, now_ms);
+    asked(store, restart->user, restart->now_ms);
+    store->has_quota = restart->quota != NULL;
+    if (restart->quota != NULL)
+        store->quota = *restart->quota;
+    snprintf(store->point, sizeof store->point, "%s", restart->point);
     if (called(store, FAKE_RESTART, error))
         return error->status;
     if (row == NULL)

@@ -1,16 +1,19 @@
 /*
  * A store in memory, for tests of what stands above the store: the test lays out the rows, says which calls
- * fail, and looks at what was asked. It defines the front end's half of db/store.h, so that the real one is
- * not linked.
+ * fail, and looks at what was asked. It defines the front end's half of db/store.h and, in fake_people.c,
+ * db/people.h, so that the real one is not linked. People are kept without the rules about them: the contract
+ * suite tests those.
  */
 #ifndef PKTCAPD_TESTS_FAKE_STORE_H
 #define PKTCAPD_TESTS_FAKE_STORE_H
 
-#include "db/store.h"
+#include "db/people.h"
 
 enum fake_call { FAKE_INSERT, FAKE_GET, FAKE_LIST, FAKE_STOP, FAKE_RESTART, FAKE_DELETE, FAKE_CALLS };
 
 enum { FAKE_ROWS_MAX = 512 };
+
+enum { FAKE_AUDIT_MAX = 64, FAKE_PEOPLE_MAX = 16 };
 
 /* A run with its session. */
 struct fake_row {
@@ -37,8 +40,22 @@ struct store {
     const struct run_file *files; /* of every ring */
     size_t file_count;
 
+    /* people: fake_people.c */
+    struct user users[FAKE_PEOPLE_MAX];
+    struct role roles[FAKE_PEOPLE_MAX];
+    struct token tokens[FAKE_PEOPLE_MAX];
+    struct login logins[FAKE_PEOPLE_MAX];
+    size_t user_count, role_count, token_count, login_count;
+    enum error_code people_fail;               /* every call about them fails so; 0: they work */
+    struct audit_record audit[FAKE_AUDIT_MAX]; /* the first ones */
+    size_t audit_count;
+    struct audit_query audit_query;
+
     /* what was asked */
     struct list_query query;
+    bool has_quota;
+    struct quota quota;
+    char point[320];
     char user[64];
     int64_t now_ms;
     const char *watched; /* whether this file was there when a row was deleted: */
@@ -50,5 +67,8 @@ void fake_store_free(struct store *store);
 
 /* Adds a run: the first of a session of this id, or one more. The session stays the store's. */
 struct session *fake_store_add(struct store *store, const char *id, enum session_state status);
+
+/* Whether a session is shared with this user or one of the groups (lines, or NULL). */
+bool fake_store_is_shared(const struct session *session, const char *user, const char *groups);
 
 #endif
