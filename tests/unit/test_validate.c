@@ -45,6 +45,12 @@ static void make(void)
                                               .captureself = INT_ABSENT};
 }
 
+#define EVERYTHING                                                                                           \
+    {                                                                                                        \
+        .points = "*", .stream = true                                                                        \
+    }
+static const struct policy NO_POLICY = EVERYTHING;
+
 static void make_stream(const char *address)
 {
     make();
@@ -57,7 +63,11 @@ static size_t check(void)
 {
     size_t before = errors.count;
 
-    validate_request(&SERVICE, &request, &errors);
+    static const struct caller WHO = {.user = "anna", .role = {.kind = ROLE_ADMIN, .policy = EVERYTHING}};
+    const struct context context = {.service = &SERVICE, .who = &WHO};
+    char point[POINT_VALUE_SIZE];
+
+    validate_request(&context, &request, point, &errors);
     return errors.count - before;
 }
 
@@ -273,7 +283,7 @@ static void a_ring_of_files_is_no_stop_condition(void **state)
         request.capamount = CASES[i].amount;
         request.capfilesize = CASES[i].filesize;
         request.capfilecount = CASES[i].filecount;
-        struct limits is = effective_limits(&CONFIG, &request), wanted = CASES[i].wanted;
+        struct limits is = effective_limits(&CONFIG, &NO_POLICY, &request), wanted = CASES[i].wanted;
         if (memcmp(&is, &wanted, sizeof is) != 0)
             fail_msg("case %zu: %lld s, %lld packets, %lld MB, %lld bytes", i, (long long)is.duration_s,
                      (long long)is.packets, (long long)is.file_size_mb, (long long)is.snaplen);
@@ -289,7 +299,7 @@ static void what_else_is_no_stop_condition(void **state)
     request.capcore = 0;
     request.capsnaplen = 64;
     request.captureself = 1;
-    assert_int_equal(effective_limits(&CONFIG, &request).duration_s, CONFIG.default_duration);
+    assert_int_equal(effective_limits(&CONFIG, &NO_POLICY, &request).duration_s, CONFIG.default_duration);
 }
 
 /* ---- CPUs ---- */
