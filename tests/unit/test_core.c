@@ -212,7 +212,7 @@ static void every_value_of_every_enumeration_has_a_name(void **state)
         {&direction_names, DIRECTION_DUAL},      {&filtertype_names, FILTERTYPE_POST},
         {&capmode_names, CAPMODE_STREAM},        {&capformat_names, CAPFORMAT_PCAPNG},
         {&option_names, OPTION_INNER},           {&session_state_names, STATE_ERROR},
-        {&stop_reason_names, STOP_INTERNAL},
+        {&stop_reason_names, STOP_QUOTA},
     };
 
     (void)state;

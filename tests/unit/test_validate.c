@@ -24,6 +24,9 @@ static const struct service SERVICE = {.config = &CONFIG,
                                        .node_id = "0b0e0c8a-7d53-4c7c-8b55-1d2c3b4a5f60",
                                        .node_name = "edge-7"};
 
+static const struct caller ANYBODY = {.role = {.policy = {.points = "*", .stream = true}}};
+static const struct context CONTEXT = {.service = &SERVICE, .who = &ANYBODY};
+
 static struct packet_capture_request request;
 static struct errors errors;
 
@@ -56,8 +59,9 @@ static void make_stream(const char *address)
 static size_t check(void)
 {
     size_t before = errors.count;
+    char point[POINT_VALUE_SIZE];
 
-    validate_request(&SERVICE, &request, &errors);
+    validate_request(&CONTEXT, &request, point, &errors);
     return errors.count - before;
 }
 
@@ -273,7 +277,8 @@ static void a_ring_of_files_is_no_stop_condition(void **state)
         request.capamount = CASES[i].amount;
         request.capfilesize = CASES[i].filesize;
         request.capfilecount = CASES[i].filecount;
-        struct limits is = effective_limits(&CONFIG, &request), wanted = CASES[i].wanted;
+        struct limits is = effective_limits(&CONFIG, &ANYBODY.role.policy, &request),
+                      wanted = CASES[i].wanted;
         if (memcmp(&is, &wanted, sizeof is) != 0)
             fail_msg("case %zu: %lld s, %lld packets, %lld MB, %lld bytes", i, (long long)is.duration_s,
                      (long long)is.packets, (long long)is.file_size_mb, (long long)is.snaplen);
@@ -289,7 +294,8 @@ static void what_else_is_no_stop_condition(void **state)
     request.capcore = 0;
     request.capsnaplen = 64;
     request.captureself = 1;
-    assert_int_equal(effective_limits(&CONFIG, &request).duration_s, CONFIG.default_duration);
+    assert_int_equal(effective_limits(&CONFIG, &ANYBODY.role.policy, &request).duration_s,
+                     CONFIG.default_duration);
 }
 
 /* ---- CPUs ---- */
