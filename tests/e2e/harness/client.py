@@ -68,11 +68,11 @@ def check_answer(method, response):
     elif "namespaces" in body:
         check_shape("CapturePointList", body)
         assert body["result_count"] == len(body["results"])
-    elif "results" in body:
+    elif "results" in body and (not body["results"] or "sessionid" in body["results"][0]):
         check_shape("PacketCaptureSessionList", body)
         for session in body["results"]:
             check_session(session)
-    else:
+    elif "sessionid" in body or "sessionstatus" in body:
         check_session(body)
     return body
 
