@@ -82,15 +82,21 @@ static enum status links_show(const struct listing *listing, const char *netns, 
     return status;
 }
 
+static void netns_tell(const struct point_visitor *visitor, const char *netns, const char *missing)
+{
+    if (visitor->see_netns != NULL)
+        visitor->see_netns(visitor->context, netns, missing);
+}
+
 /* A namespace that has gone since it was listed is not shown. */
 static enum status netns_show(const struct listing *listing, const char *netns, struct error *error)
 {
     enum status status = links_show(listing, netns, error);
 
     if (status == STATUS_OK)
-        listing->visitor->see_netns(listing->visitor->context, netns, "");
+        netns_tell(listing->visitor, netns, "");
     else if (error->code == ERROR_NO_PRIVILEGE)
-        listing->visitor->see_netns(listing->visitor->context, netns, "CAP_SYS_ADMIN");
+        netns_tell(listing->visitor, netns, "CAP_SYS_ADMIN");
     else if (error->code != ERROR_NO_SUCH_NETNS)
         return status;
     return STATUS_OK;
@@ -129,7 +135,7 @@ enum status point_list(struct broker *broker, enum cappoint cappoint, const char
                          "there is no worker that could look for the network namespace %.64s", netns);
     enum status status = links_show(&listing, netns, error);
     if (status == STATUS_OK)
-        visitor->see_netns(visitor->context, netns, "");
+        netns_tell(visitor, netns, "");
     else if (error->code == ERROR_NO_SUCH_NETNS || error->code == ERROR_NO_PRIVILEGE)
         snprintf(error->field, sizeof error->field, "netns");
     return status;

@@ -184,18 +184,9 @@ def test_where_the_stream_arrives_it_is_known_by_its_addresses(make_daemon, make
 @pytest.fixture
 def make_collector_with_name(tmp_path):
     """A collector whose namespace has the name `there`, and the directory of that name."""
-    from harness import sandbox
-
     collector = Collector()
-    directory = tmp_path / "netns"
-    directory.mkdir(mode=0o755)
-    name = directory / "there"
-    name.touch()
-    sandbox.run("mount", "--bind", collector.namespace, str(name))
-    for parent in [directory, *directory.parents][:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
-    yield collector, directory
-    sandbox.run("umount", str(name))
+    with collector.named(tmp_path / "netns") as directory:
+        yield collector, directory
     collector.remove()
 
 

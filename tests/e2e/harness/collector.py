@@ -1,4 +1,5 @@
 """Collectors of streams: hosts of their own, in a network namespace each, at the far end of a veth."""
+import contextlib
 import itertools
 import os
 import socket
@@ -106,6 +107,17 @@ class Collector:
             return False
         finally:
             listener.close()
+
+    @contextlib.contextmanager
+    def named(self, directory, name="there"):
+        """Its namespace has a name in that directory, so that captures can be made in it."""
+        directory.mkdir(mode=0o755)
+        (directory / name).touch()
+        sandbox.run("mount", "--bind", self.namespace, str(directory / name))
+        for parent in [directory, *directory.parents][:3]:  # the service's user goes there too
+            parent.chmod(parent.stat().st_mode | 0o055)
+        yield directory
+        sandbox.run("umount", str(directory / name))
 
     def listen(self, port=STREAM_PORT):
         self.listeners.append(Listener(self, port))
