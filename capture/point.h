@@ -69,4 +69,11 @@ struct point_visitor {
 MUST_USE enum status point_list(struct broker *broker, enum cappoint cappoint, const char *netns,
                                 const struct point_visitor *visitor, struct error *error);
 
+/* address: 4 or 16 bytes, by family. */
+typedef void (*point_address_visitor)(void *context, unsigned index, int family, const void *address);
+
+/* Shows every IPv4 and IPv6 address of one namespace ("": the own), with the index of its interface. */
+MUST_USE enum status point_list_addresses(struct broker *broker, const char *netns, point_address_visitor see,
+                                          void *context, struct error *error);
+
 #endif

@@ -1,10 +1,12 @@
 """The service's own traffic: left out of captures, unless captureself asks for it; and a stream never holds itself."""
+import re
 import socket
 import threading
 
 import pytest
 
-from harness.collector import Collector
+from harness import sandbox
+from harness.collector import Collector, in_namespace
 from harness.frames import numbers
 from harness.judges import Pcap
 from harness.wait import wait_until
@@ -98,6 +100,109 @@ def test_the_ports_of_a_proxy(make_daemon):
     pcap = capture_while(daemon.client, lambda: [exchange("127.0.0.1", port) for port in (18443, 18444, 18445)])
     assert {18443, 18444} & tcp_ports(pcap) == set()
     assert 18445 in tcp_ports(pcap)
+
+
+# ---- other namespaces ----
+
+@pytest.fixture
+def blue(make_netns):
+    return make_netns("blue")
+
+
+@pytest.fixture
+def everywhere(make_daemon, make_netns):
+    """A daemon that listens on every address and looks into the tests' namespaces."""
+    listen = ("--listen", "0.0.0.0:21998", "--netns-dirs", make_netns.directory)
+    return make_daemon(*listen, "--ring-mb", "8", port=21998).start()
+
+
+def capture_in_blue(client, work, **fields):
+    session = client.started("blue/lo", cappoint="VMKNIC", capduration=60, capexpression="tcp", **fields)
+    work()
+    wait_until(lambda: client.get(session)["runtime"]["packets_captured"] > 5, what="the conversation")
+    return tcp_ports(Pcap(client.terminate(session)["filelocation"]))
+
+
+def exchange_inside(netns, *endpoint):
+    in_namespace(netns.path, lambda: exchange(*endpoint) or True)
+
+
+def test_a_namespaces_own_loopback_is_somebody_elses(make_daemon, make_netns, blue):
+    daemon = make_daemon("--netns-dirs", make_netns.directory, "--ring-mb", "8").start()
+    ports = capture_in_blue(daemon.client, lambda: exchange_inside(blue, "127.0.0.1", daemon.port))
+    assert daemon.port in ports
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "10.66.0.1"])
+def test_so_are_the_addresses_that_it_has_itself(everywhere, blue, wire, address):
+    """Also where this host has the same."""
+    sandbox.ip(f"address add 10.66.0.1/24 dev {wire.near}")
+    blue.ip("address add 10.66.0.1/24 dev lo")
+    ports = capture_in_blue(everywhere.client, lambda: exchange_inside(blue, address, everywhere.port))
+    assert everywhere.port in ports
+
+
+def test_the_api_is_left_out_in_a_namespace_of_its_client(everywhere, blue, make_netns_wire):
+    """As a container would, blue speaks to the API at this host's address."""
+    make_netns_wire(blue, "toblue")
+    sandbox.ip("link set toblue arp on", "address add 10.67.0.1/24 dev toblue")
+    blue.ip("link set eth0 arp on", "address add 10.67.0.2/24 dev eth0")
+    client, port = everywhere.client, everywhere.port
+    session = client.started("blue/eth0", capduration=60, capexpression="tcp")
+
+    def ask():
+        with socket.create_connection(("10.67.0.1", port), 5) as connection:
+            connection.sendall(b"GET /no/such/path HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            return connection.recv(100)
+
+    assert b"404" in in_namespace(blue.path, ask)
+    with socket.create_server(("10.67.0.1", 21997)) as server:
+        in_namespace(blue.path, lambda: socket.create_connection(("10.67.0.1", 21997), 5).close() or True)
+        server.accept()[0].close()
+    wait_until(lambda: client.get(session)["runtime"]["packets_captured"] >= 5, what="the other conversation")
+    ports = tcp_ports(Pcap(client.terminate(session)["filelocation"]))
+    assert 21997 in ports and port not in ports
+
+
+# ---- more addresses than a filter takes ----
+
+MOST = 64
+
+
+def add_addresses(wire, count):
+    sandbox.ip(*(f"address add 10.68.{number >> 8}.{number & 255}/32 dev {wire.near}" for number in range(1, count + 1)))
+
+
+def left_out(client, interface, **fields):
+    """The addresses of which a dry run's filter speaks."""
+    body = {"cappoint": "VMKNIC", "capsource": "CLI", "capvalue": interface, **fields}
+    forecast = client.call("POST", client.prefix + "/session", params={"dry_run": "true"}, json=body).json()
+    return set(re.findall(r"\d+\.\d+\.\d+\.\d+", forecast.get("filter", "")))
+
+
+def test_addresses_without_room_are_told(everywhere, make_wire):
+    """Those of the interface itself come first, so that what passes there is left out."""
+    crowded, plain = make_wire(), make_wire()
+    add_addresses(crowded, MOST + 5)
+    sandbox.ip(f"address add 10.69.0.1/24 dev {plain.near}")
+    client = everywhere.client
+    everyone = MOST + 5 + 2  # with lo, and the plain one
+    session = client.started(plain.near, capduration=60)
+    ended = client.terminate(session)
+    assert ended["sessionstatus"] == "STOPPED" and ended["errormsg"] == (
+        f"the API's own packets are left out for {MOST} addresses of this host, and not for {everyone - MOST} others")
+    assert "10.69.0.1" in left_out(client, plain.near) and len(left_out(client, plain.near)) == MOST
+    assert "10.69.0.1" not in left_out(client, crowded.near)
+    assert "errormsg" not in client.terminate(client.started(plain.near, capduration=60, captureself=True))
+
+
+def test_as_many_addresses_as_there_is_room_for(everywhere, wire):
+    add_addresses(wire, MOST - 1)
+    client = everywhere.client
+    assert "errormsg" not in client.terminate(client.started(wire.near, capduration=60))
+    assert len(left_out(client, wire.near)) == MOST
+    pcap = capture_while(client, ask_for_much(client))
+    assert tcp_ports(pcap) == set()
 
 
 def test_the_firewall_leaves_it_out_as_well(client):
