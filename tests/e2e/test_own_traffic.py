@@ -85,12 +85,13 @@ def test_the_same_port_elsewhere_is_captured(shared_daemon, client):
     """What merely looks like the API: another address of this host, or the API's address and another port."""
     pcap = capture_while(client, lambda: exchange("127.0.0.2", shared_daemon.port))
     assert shared_daemon.port in tcp_ports(pcap)
-    pcap = capture_while(client, lambda: exchange("127.0.0.1", 18080))
-    assert 18080 in tcp_ports(pcap)
+    other = shared_daemon.port + 10_000
+    pcap = capture_while(client, lambda: exchange("127.0.0.1", other))
+    assert other in tcp_ports(pcap)
 
 
 def test_every_address_if_it_listens_on_all(make_daemon):
-    daemon = make_daemon("--listen", "0.0.0.0:21999", "--ring-mb", "8", port=21999).start()
+    daemon = make_daemon("--listen", "0.0.0.0:0", "--ring-mb", "8").start()
     pcap = capture_while(daemon.client, ask_for_much(daemon.client))
     assert tcp_ports(pcap) == set()
 
@@ -112,8 +113,7 @@ def blue(make_netns):
 @pytest.fixture
 def everywhere(make_daemon, make_netns):
     """A daemon that listens on every address and looks into the tests' namespaces."""
-    listen = ("--listen", "0.0.0.0:21998", "--netns-dirs", make_netns.directory)
-    return make_daemon(*listen, "--ring-mb", "8", port=21998).start()
+    return make_daemon("--listen", "0.0.0.0:0", "--netns-dirs", make_netns.directory, "--ring-mb", "8").start()
 
 
 def capture_in_blue(client, work, **fields):
@@ -156,12 +156,13 @@ def test_the_api_is_left_out_in_a_namespace_of_its_client(everywhere, blue, make
             return connection.recv(100)
 
     assert b"404" in in_namespace(blue.path, ask)
-    with socket.create_server(("10.67.0.1", 21997)) as server:
-        in_namespace(blue.path, lambda: socket.create_connection(("10.67.0.1", 21997), 5).close() or True)
+    with socket.create_server(("10.67.0.1", 0)) as server:
+        other = server.getsockname()[1]
+        in_namespace(blue.path, lambda: socket.create_connection(("10.67.0.1", other), 5).close() or True)
         server.accept()[0].close()
     wait_until(lambda: client.get(session)["runtime"]["packets_captured"] >= 5, what="the other conversation")
     ports = tcp_ports(Pcap(client.terminate(session)["filelocation"]))
-    assert 21997 in ports and port not in ports
+    assert other in ports and port not in ports
 
 
 # ---- more addresses than a filter takes ----

@@ -254,9 +254,27 @@ def test_the_own_namespace_goes_first(netns_daemon, blue, far, wire):
     assert problem.code == BAD_VALUE and "blue/lo" in problem.message and "blue/eth0" in problem.message
 
 
+def test_a_namespace_with_two_names_is_one(netns_daemon, make_netns, blue, far):
+    """As containerlab and Docker name the same: what is found under both is found once."""
+    client = netns_daemon.client
+    also = make_netns.directory / "also-blue"
+    also.touch()
+    sandbox.run("mount", "--bind", blue.path, str(also))
+    try:
+        blue.ip("link set eth0 alias port-6b0e0e0a")
+        for value in ("port-6b0e0e0a", "02:00:00:00:00:aa", "02-00-00-00-00-AA", "blue/eth0", "also-blue/eth0"):
+            assert send_and_end(client, client.started(value, capamount=3), far, 3) == [0, 1, 2]
+        assert {"blue/eth0", "also-blue/eth0"} <= set(by_value(client))
+        blue.ip("link set lo alias port-6b0e0e0a")
+        problem = refused(client, "DVFILTER", "port-6b0e0e0a")
+        assert problem.code == BAD_VALUE and "means more than one interface" in problem.message
+    finally:
+        sandbox.unmount(also)
+
+
 @pytest.mark.parametrize("value, code, says", [
     ("bleu/eth0", NO_SUCH_NETNS, "the closest are blue"),
-    ("/eth0", NO_SUCH_NETNS, "the closest are blue"),
+    ("/eth0", NO_SUCH_NETNS, "capvalue /eth0 has no network namespace in front of the slash; it takes NETNS/IFNAME"),
     ("../eth0", NO_SUCH_NETNS, "the closest are blue"),
     ("./eth0", NO_SUCH_NETNS, "the closest are blue"),
     ("blue/eth1", UNKNOWN_INTERFACE, "the closest are blue/eth0, blue/lo"),
