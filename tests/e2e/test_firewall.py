@@ -418,7 +418,7 @@ def test_options_on_headers_that_are_not_there(client, router, name, value):
 
 @pytest.mark.parametrize("size", [24, 60, 300, 1500])
 def test_snaplen(client, router, firewall, size):
-    session = firewall(router.left, capsnaplen=size)
+    session = firewall(router.left, capsnaplen=size, capexpression="udp")
     flow = Flow(router, router.left_host, router.right_host, 4)
     with router.listen(flow.target, 4, flow.port):
         router.send(flow.source, flow.target, 4, flow.port, [bytes(1000)])
