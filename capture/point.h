@@ -60,7 +60,8 @@ struct point_details {
 struct point_visitor {
     void *context;
     void (*see_point)(void *context, const struct point_details *details);
-    /* missing names the capability without which it cannot be entered, "" if it can. NULL: does not matter. */
+    /* missing names the capability without which it cannot be entered, "" if it can. NULL: does not matter.
+     */
     void (*see_netns)(void *context, const char *name, const char *missing);
 };
 

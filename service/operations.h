@@ -106,7 +106,7 @@ struct file_piece {
 struct capture_file {
     int64_t size;
     bool whole_only; /* a ring has let go of its first file: byte N is another one at each turn */
-    char name[160]; /* for the user's disk */
+    char name[160];  /* for the user's disk */
     size_t count;
     struct file_piece *pieces;
 };
