@@ -191,7 +191,8 @@ def test_no_ranges_of_a_ring_that_has_turned(client, shared_wire, capformat):
 def curl(client, session, path):
     """As README has it: appends what is new. Returns curl's exit status."""
     address = f"{client.base}{client.prefix}/session/{session['sessionid']}/capturefile"
-    return subprocess.run(["curl", "-sS", "-C", "-", "-o", path, address], capture_output=True).returncode
+    login = ["-u", ":".join(client.http.auth)] if client.http.auth else []
+    return subprocess.run(["curl", "-sS", *login, "-C", "-", "-o", path, address], capture_output=True).returncode
 
 
 def test_curl_resumes_until_the_ring_turns(client, shared_wire, tmp_path):
