@@ -197,6 +197,15 @@ def test_addresses_without_room_are_told(everywhere, make_wire):
     assert "errormsg" not in client.terminate(client.started(plain.near, capduration=60, captureself=True))
 
 
+def test_addresses_without_room_are_told_once(everywhere, wire):
+    add_addresses(wire, MOST)
+    client = everywhere.client
+    session = client.started(wire.near, capduration=60)
+    everywhere.kill("worker")
+    wait_until(lambda: "not captured from" in client.get(session).get("errormsg", ""), 10, "the next worker")
+    assert client.terminate(session)["errormsg"].count("and not for 1 others") == 1
+
+
 def test_as_many_addresses_as_there_is_room_for(everywhere, wire):
     add_addresses(wire, MOST - 1)
     client = everywhere.client
