@@ -217,7 +217,8 @@ static void note_missing(struct capture *capture)
     snprintf(text, sizeof text,
              "the API's own packets are left out for %zu addresses of this host, and not for %zu others",
              capture->exclusions.api_count, capture->exclusions.api_missing);
-    capture_note(capture, text);
+    if (strstr(capture->run.errormsg, text) == NULL) /* an earlier worker may have said so */
+        capture_note(capture, text);
 }
 
 static void open_tap(struct capture *capture)

@@ -39,30 +39,22 @@ struct walk {
     unsigned only, but; /* index of the one interface to look at, or of the one to pass over; 0: none such */
 };
 
-static void walk_interface(void *context, const struct point_details *details)
+static void walk_address(void *context, unsigned index, int family, const void *address)
 {
     const struct walk *walk = context;
-    unsigned index = details->point.index;
+    struct filter_endpoint endpoint = {.family = family, .port = (uint16_t)walk->port};
 
-    if ((walk->only != 0 && index != walk->only) || (walk->but != 0 && index == walk->but))
+    if ((walk->only != 0 && index != walk->only) || (walk->but != 0 && index == walk->but) ||
+        (walk->family != 0 && family != walk->family))
         return;
-    for (size_t i = 0; i < details->address_count; i++) {
-        struct filter_endpoint endpoint;
-        char address[POINT_ADDRESS_SIZE];
-        snprintf(address, sizeof address, "%s", details->addresses[i]);
-        address[strcspn(address, "/")] = '\0';
-        if (endpoint_parse(address, walk->port, &endpoint) &&
-            (walk->family == 0 || walk->family == endpoint.family))
-            walk->see(walk->context, &endpoint);
-    }
+    memcpy(endpoint.address, address, family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr));
+    walk->see(walk->context, &endpoint);
 }
 
-static enum status walk_addresses(const struct walk *walk, struct broker *broker, const char *netns,
+static enum status walk_addresses(struct walk *walk, struct broker *broker, const char *netns,
                                   struct error *error)
 {
-    const struct point_visitor visitor = {.context = (void *)(uintptr_t)walk, .see_point = walk_interface};
-
-    return point_list(broker, 0, netns, &visitor, error);
+    return point_list_addresses(broker, netns, walk_address, walk, error);
 }
 
 static void add_one(void *context, const struct filter_endpoint *endpoint)
@@ -112,7 +104,7 @@ static void remove_address(void *context, const struct filter_endpoint *endpoint
 static enum status remove_foreign(struct filter_exclusions *exclusions, const struct point *point,
                                   struct broker *broker, struct error *error)
 {
-    const struct walk walk = {.see = remove_address, .context = exclusions};
+    struct walk walk = {.see = remove_address, .context = exclusions};
 
     if (point == NULL || point->netns[0] == '\0')
         return STATUS_OK;

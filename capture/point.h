@@ -60,7 +60,8 @@ struct point_details {
 struct point_visitor {
     void *context;
     void (*see_point)(void *context, const struct point_details *details);
-    /* missing names the capability without which it cannot be entered, "" if it can. */
+    /* missing names the capability without which it cannot be entered, "" if it can. NULL: does not matter.
+     */
     void (*see_netns)(void *context, const char *name, const char *missing);
 };
 
@@ -68,5 +69,12 @@ struct point_visitor {
  * alphabetical order; netns shows just one ("": the own), NULL all. ERROR_NO_SUCH_NETNS. */
 MUST_USE enum status point_list(struct broker *broker, enum cappoint cappoint, const char *netns,
                                 const struct point_visitor *visitor, struct error *error);
+
+/* address: 4 or 16 bytes, by family. */
+typedef void (*point_address_visitor)(void *context, unsigned index, int family, const void *address);
+
+/* Shows every IPv4 and IPv6 address of one namespace ("": the own), with the index of its interface. */
+MUST_USE enum status point_list_addresses(struct broker *broker, const char *netns, point_address_visitor see,
+                                          void *context, struct error *error);
 
 #endif

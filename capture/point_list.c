@@ -82,15 +82,21 @@ static enum status links_show(const struct listing *listing, const char *netns, 
     return status;
 }
 
+static void netns_tell(const struct point_visitor *visitor, const char *netns, const char *missing)
+{
+    if (visitor->see_netns != NULL)
+        visitor->see_netns(visitor->context, netns, missing);
+}
+
 /* A namespace that has gone since it was listed is not shown. */
 static enum status netns_show(const struct listing *listing, const char *netns, struct error *error)
 {
     enum status status = links_show(listing, netns, error);
 
     if (status == STATUS_OK)
-        listing->visitor->see_netns(listing->visitor->context, netns, "");
+        netns_tell(listing->visitor, netns, "");
     else if (error->code == ERROR_NO_PRIVILEGE)
-        listing->visitor->see_netns(listing->visitor->context, netns, "CAP_SYS_ADMIN");
+        netns_tell(listing->visitor, netns, "CAP_SYS_ADMIN");
     else if (error->code != ERROR_NO_SUCH_NETNS)
         return status;
     return STATUS_OK;
@@ -110,6 +116,12 @@ static enum status all_show(const struct listing *listing, struct error *error)
     return status;
 }
 
+static enum status nobody_looks(const char *netns, struct error *error)
+{
+    return error_set(error, ERROR_NO_SUCH_NETNS, "netns",
+                     "there is no worker that could look for the network namespace %.64s", netns);
+}
+
 enum status point_list(struct broker *broker, enum cappoint cappoint, const char *netns,
                        const struct point_visitor *visitor, struct error *error)
 {
@@ -125,12 +137,31 @@ enum status point_list(struct broker *broker, enum cappoint cappoint, const char
     if (netns[0] == '\0')
         return links_show(&listing, "", error);
     if (broker == NULL)
-        return error_set(error, ERROR_NO_SUCH_NETNS, "netns",
-                         "there is no worker that could look for the network namespace %.64s", netns);
+        return nobody_looks(netns, error);
     enum status status = links_show(&listing, netns, error);
     if (status == STATUS_OK)
-        visitor->see_netns(visitor->context, netns, "");
+        netns_tell(visitor, netns, "");
     else if (error->code == ERROR_NO_SUCH_NETNS || error->code == ERROR_NO_PRIVILEGE)
         snprintf(error->field, sizeof error->field, "netns");
     return status;
+}
+
+enum status point_list_addresses(struct broker *broker, const char *netns, point_address_visitor see,
+                                 void *context, struct error *error)
+{
+    struct links links;
+
+    if (netns[0] != '\0' && broker == NULL)
+        return nobody_looks(netns, error);
+    enum status status = links_open(broker, netns, &links, error);
+    if (status != STATUS_OK)
+        return status;
+    for (struct rtnl_addr *at = links_first_address(&links); at != NULL; at = links_next_address(at)) {
+        const struct nl_addr *local = rtnl_addr_get_local(at);
+        int family = local == NULL ? AF_UNSPEC : nl_addr_get_family(local);
+        if (family == AF_INET || family == AF_INET6)
+            see(context, (unsigned)rtnl_addr_get_ifindex(at), family, nl_addr_get_binary_addr(local));
+    }
+    links_close(&links);
+    return STATUS_OK;
 }

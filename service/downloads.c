@@ -193,6 +193,7 @@ static enum status listing_open(const struct context *context, const struct sess
     }
     pieces_join(session, file);
     file_name(session, number, file->name, sizeof file->name);
+    file->whole_only = number == 0 && file->count > 0 && (gone || listing->files[0].number > 1);
     if (listed || number == 0)
         return STATUS_OK;
     op_close_capture_file(file);

@@ -122,11 +122,6 @@ static void keep_details(void *context, const struct point_details *details)
     forecast->has_point = true;
 }
 
-static void pass_over(void *context, const char *name, const char *missing)
-{
-    (void)context, (void)name, (void)missing;
-}
-
 static void look_at_interface(struct forecast *forecast, const struct point *point)
 {
     char value[POINT_VALUE_SIZE], why[POINT_VALUE_SIZE + 32];
@@ -141,7 +136,7 @@ static void look_at_interface(struct forecast *forecast, const struct point *poi
 static int look_at_point(struct broker *broker, struct forecast *forecast)
 {
     const struct packet_capture_request *request = &forecast->request;
-    const struct point_visitor visitor = {forecast, keep_details, pass_over};
+    const struct point_visitor visitor = {.context = forecast, .see_point = keep_details};
     struct point point;
     struct error error;
 

@@ -156,7 +156,9 @@ static void file_send(struct mg_connection *connection, struct http_thread *thre
     int64_t first = 0, last = file->size - 1;
     int status = 200;
 
-    switch (range_parse(mg_get_header(connection, "Range"), file->size, &first, &last)) {
+    /* Where bytes do not keep their places, a part of now would be put behind a part of before. */
+    const char *wanted = file->whole_only ? NULL : mg_get_header(connection, "Range");
+    switch (range_parse(wanted, file->size, &first, &last)) {
     case RANGE_UNSATISFIABLE:
         range_refuse(connection, file, thread, head);
         return;
@@ -169,8 +171,8 @@ static void file_send(struct mg_connection *connection, struct http_thread *thre
         break;
     }
     snprintf(extra, sizeof extra,
-             "Content-Disposition: attachment; filename=\"%s\"\r\nAccept-Ranges: bytes\r\n%s", file->name,
-             range);
+             "Content-Disposition: attachment; filename=\"%s\"\r\nAccept-Ranges: %s\r\n%s", file->name,
+             file->whole_only ? "none" : "bytes", range);
     int used = header_write(header, sizeof header, connection, status, "application/octet-stream",
                             last - first + 1, extra, false);
     mg_write(connection, header, (size_t)used);

@@ -105,7 +105,8 @@ struct file_piece {
 /* A capture file as far as it is written: whole packets only. */
 struct capture_file {
     int64_t size;
-    char name[160]; /* for the user's disk */
+    bool whole_only; /* a ring has let go of its first file: byte N is another one at each turn */
+    char name[160];  /* for the user's disk */
     size_t count;
     struct file_piece *pieces;
 };

@@ -1,9 +1,11 @@
 """What a dry run says is what happens; and it leaves nothing behind."""
 import pytest
+from scapy.all import Dot1Q, Ether, IPv6, UDP
 
+from harness import sandbox
 from harness.client import Refused
+from harness.frames import FAR, NEAR, numbers
 from harness.judges import Pcap, Tcpdump
-from harness.frames import numbers
 
 MB = 10**6
 
@@ -132,3 +134,75 @@ def test_no_capability_for_the_firewall(make_daemon, wire):
 def test_any_has_no_point(client):
     forecast = ask(client, "any", cappoint="DVFILTER")
     assert "point" not in forecast and forecast["would_start"] is True
+
+
+# ---- what stands in the way ----
+
+def missing(forecast):
+    return {one["what"]: one["why"] for one in forecast["missing"]}
+
+
+def test_an_interface_that_is_down(client, wire):
+    sandbox.ip(f"link set {wire.near} down")
+    forecast = ask(client, wire.near)
+    assert missing(forecast) == {"interface": f"interface {wire.near} is down"}
+    assert forecast["would_start"] is False
+    sandbox.ip(f"link set {wire.near} up")
+    assert ask(client, wire.near)["would_start"] is True
+
+
+def test_an_interface_that_is_down_in_a_namespace(make_daemon, make_netns):
+    client = make_daemon("--netns-dirs", make_netns.directory).start().client
+    blue = make_netns("blue")
+    blue.ip("link set lo down")
+    forecast = ask(client, "blue/lo")
+    assert missing(forecast) == {"interface": "interface blue/lo is down"} and forecast["would_start"] is False
+    blue.ip("link set lo up")
+    assert ask(client, "blue/lo")["would_start"] is True
+
+
+@pytest.mark.parametrize("address", ["198.51.100.1", "2001:db8::1"])
+def test_a_collector_without_a_route(daemon, wire, address):
+    fields = {"capmode": "STREAM", "streamaddress": address}
+    forecast = ask(daemon.client, wire.near, **fields)
+    assert missing(forecast) == {"route": "there is no route to streamaddress"}
+    assert forecast["would_start"] is False and "disk" not in forecast
+    daemon.expect_log("ERROR STREAM_UNREACHABLE")
+    session = daemon.client.wait_end(daemon.client.create(wire.near, **fields))
+    assert session["stop_reason"] == "STREAM_UNREACHABLE"
+
+
+def test_a_collector_with_a_route(client, wire):
+    forecast = ask(client, wire.near, capmode="STREAM", streamaddress="127.0.0.1")
+    assert forecast["missing"] == [] and forecast["would_start"] is True and "disk" not in forecast
+
+
+def test_all_that_stands_in_the_way(client, wire):
+    sandbox.ip(f"link set {wire.near} down")
+    forecast = ask(client, wire.near, capmode="STREAM", streamaddress="198.51.100.1")
+    assert set(missing(forecast)) == {"interface", "route"} and forecast["would_start"] is False
+
+
+def tagged(tags, packet):
+    for tag in reversed(tags):
+        packet = Dot1Q(vlan=tag) / packet
+    return bytes(Ether(src=FAR, dst=NEAR) / packet)
+
+
+def test_a_long_filter_is_told_whole(client, wire, tmp_path):
+    """So many options at three depths of tags: tcpdump takes the text, and gets the same packets."""
+    addresses = [f"fd00:70:1234:5678:90ab:cdef:1234:{number:x}" for number in range(0x1001, 0x103f)]
+    values = [{"name": "IP6", "value": address} for address in addresses] + [
+        {"name": "IPPROTO6", "value": "17"}, {"name": "PORT", "value": "9"}]
+    forecast = ask(client, wire.near, options={"values": values})
+    text = forecast["filter"]
+    assert len(text) > 16 * 1024 and not text.endswith("...")
+    assert [text.count(address) for address in addresses] == [6] * len(addresses)
+    reference = Tcpdump(wire.near, tmp_path / "reference.pcap", text)
+    reference.wait_until_it_listens()
+    session = client.started(wire.near, capduration=60, options={"values": values})
+    frames = [tagged(tags, IPv6(src=source, dst="fd00:71::1") / UDP(sport=8, dport=port))
+              for tags in ((), (5,), (5, 6)) for source in (addresses[0], addresses[-1], "fd00:72::1") for port in (9, 10)]
+    wire.inward.send_all(frames)
+    data = Pcap(client.terminate(session)["filelocation"]).data()
+    assert len(data) == 6 and data == reference.stop(6).data()

@@ -14,6 +14,7 @@ from harness.wait import SLOW, wait_until
 from harness.wire import Sender
 
 NANOSECONDS = "--time-stamp-precision=nano"
+WHOLE_SEGMENTS = ("-s", "70000", "-B", "131072")  # with room for a thousand
 
 
 class Both:
@@ -25,9 +26,12 @@ class Both:
         self.reference = Tcpdump(interface, directory / "reference.pcap", NANOSECONDS, *filter_words)
         self.reference.wait_until_it_listens()
 
-    def stop(self, least):
-        """Both as they are when each has got so many packets: ([Packet] of the service, of tcpdump)."""
+    def stop(self, least, last=None):
+        """Both as they are when each has got so many packets, and tcpdump the one with the number last: ([Packet] of the
+        service, of tcpdump)."""
         wait_until(lambda: len(self.reference.read()) >= least, 10, f"{least} packets in tcpdump's file")
+        wait_until(lambda: last is None or last in (number_of(one.data) for one in self.reference.read().packets), 10,
+                   "the last packet in tcpdump's file", pause=0.1)
         wait_until(lambda: self.client.get(self.session)["runtime"]["packets_captured"] >= least, 10,
                    f"{least} packets in the capture")
         session = self.client.terminate(self.session)
@@ -206,11 +210,11 @@ def test_tcp_with_segments_joined_and_cut(client, wire, host, tmp_path, on):
     sandbox.run(*host, "ip", "address", "add", "10.99.0.2/24", "dev", wire.far)
     sandbox.run(*host, "ip", "link", "set", wire.far, "arp", "on", "up")
     wait_until(lambda: carrier(wire.near), what="the wire's carrier")
-    both = Both(client, wire.near, tmp_path)
+    both = Both(client, wire.near, tmp_path, WHOLE_SEGMENTS)
     wire.outward.send(numbered(BEGIN))
     exchange(host)
     wire.outward.send(numbered(END))
-    ours, reference = both.stop(20)
+    ours, reference = both.stop(20, END)
     ours, reference = between_marks(ours), between_marks(reference)
     # TCP sends from whichever CPU the last acknowledgement came to: packets may change places on their way into a ring.
     assert sorted(packet[1:] for packet in ours) == sorted(packet[1:] for packet in reference)
@@ -235,7 +239,7 @@ def test_loopback(client, tmp_path):
     with datagrams() as there, datagrams() as here:
         there.bind(("127.0.0.1", 0))
         port = there.getsockname()[1]
-        both = Both(client, "lo", tmp_path, ["udp", "port", str(port)], cappoint="VMKNIC",
+        both = Both(client, "lo", tmp_path, [*WHOLE_SEGMENTS, "udp", "port", str(port)], cappoint="VMKNIC",
                     options={"values": [{"name": "UDPPORT", "value": str(port)}]})
         for size in sizes:
             here.sendto(bytes(size), ("127.0.0.1", port))

@@ -1,10 +1,12 @@
 """The service's own traffic: left out of captures, unless captureself asks for it; and a stream never holds itself."""
+import re
 import socket
 import threading
 
 import pytest
 
-from harness.collector import Collector
+from harness import sandbox
+from harness.collector import Collector, in_namespace
 from harness.frames import numbers
 from harness.judges import Pcap
 from harness.wait import wait_until
@@ -83,12 +85,13 @@ def test_the_same_port_elsewhere_is_captured(shared_daemon, client):
     """What merely looks like the API: another address of this host, or the API's address and another port."""
     pcap = capture_while(client, lambda: exchange("127.0.0.2", shared_daemon.port))
     assert shared_daemon.port in tcp_ports(pcap)
-    pcap = capture_while(client, lambda: exchange("127.0.0.1", 18080))
-    assert 18080 in tcp_ports(pcap)
+    other = shared_daemon.port + 10_000
+    pcap = capture_while(client, lambda: exchange("127.0.0.1", other))
+    assert other in tcp_ports(pcap)
 
 
 def test_every_address_if_it_listens_on_all(make_daemon):
-    daemon = make_daemon("--listen", "0.0.0.0:21999", "--ring-mb", "8", port=21999).start()
+    daemon = make_daemon("--listen", "0.0.0.0:0", "--ring-mb", "8").start()
     pcap = capture_while(daemon.client, ask_for_much(daemon.client))
     assert tcp_ports(pcap) == set()
 
@@ -98,6 +101,118 @@ def test_the_ports_of_a_proxy(make_daemon):
     pcap = capture_while(daemon.client, lambda: [exchange("127.0.0.1", port) for port in (18443, 18444, 18445)])
     assert {18443, 18444} & tcp_ports(pcap) == set()
     assert 18445 in tcp_ports(pcap)
+
+
+# ---- other namespaces ----
+
+@pytest.fixture
+def blue(make_netns):
+    return make_netns("blue")
+
+
+@pytest.fixture
+def everywhere(make_daemon, make_netns):
+    """A daemon that listens on every address and looks into the tests' namespaces."""
+    return make_daemon("--listen", "0.0.0.0:0", "--netns-dirs", make_netns.directory, "--ring-mb", "8").start()
+
+
+def capture_in_blue(client, work, **fields):
+    session = client.started("blue/lo", cappoint="VMKNIC", capduration=60, capexpression="tcp", **fields)
+    work()
+    wait_until(lambda: client.get(session)["runtime"]["packets_captured"] > 5, what="the conversation")
+    return tcp_ports(Pcap(client.terminate(session)["filelocation"]))
+
+
+def exchange_inside(netns, *endpoint):
+    in_namespace(netns.path, lambda: exchange(*endpoint) or True)
+
+
+def test_a_namespaces_own_loopback_is_somebody_elses(make_daemon, make_netns, blue):
+    daemon = make_daemon("--netns-dirs", make_netns.directory, "--ring-mb", "8").start()
+    ports = capture_in_blue(daemon.client, lambda: exchange_inside(blue, "127.0.0.1", daemon.port))
+    assert daemon.port in ports
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "10.66.0.1"])
+def test_so_are_the_addresses_that_it_has_itself(everywhere, blue, wire, address):
+    """Also where this host has the same."""
+    sandbox.ip(f"address add 10.66.0.1/24 dev {wire.near}")
+    blue.ip("address add 10.66.0.1/24 dev lo")
+    ports = capture_in_blue(everywhere.client, lambda: exchange_inside(blue, address, everywhere.port))
+    assert everywhere.port in ports
+
+
+def test_the_api_is_left_out_in_a_namespace_of_its_client(everywhere, blue, make_netns_wire):
+    """As a container would, blue speaks to the API at this host's address."""
+    make_netns_wire(blue, "toblue")
+    sandbox.ip("link set toblue arp on", "address add 10.67.0.1/24 dev toblue")
+    blue.ip("link set eth0 arp on", "address add 10.67.0.2/24 dev eth0")
+    client, port = everywhere.client, everywhere.port
+    session = client.started("blue/eth0", capduration=60, capexpression="tcp")
+
+    def ask():
+        with socket.create_connection(("10.67.0.1", port), 5) as connection:
+            connection.sendall(b"GET /no/such/path HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            return connection.recv(100)
+
+    assert in_namespace(blue.path, ask).startswith(b"HTTP/1.1 4")
+    with socket.create_server(("10.67.0.1", 0)) as server:
+        other = server.getsockname()[1]
+        in_namespace(blue.path, lambda: socket.create_connection(("10.67.0.1", other), 5).close() or True)
+        server.accept()[0].close()
+    wait_until(lambda: client.get(session)["runtime"]["packets_captured"] >= 5, what="the other conversation")
+    ports = tcp_ports(Pcap(client.terminate(session)["filelocation"]))
+    assert other in ports and port not in ports
+
+
+# ---- more addresses than a filter takes ----
+
+MOST = 64
+
+
+def add_addresses(wire, count):
+    sandbox.ip(*(f"address add 10.68.{number >> 8}.{number & 255}/32 dev {wire.near}" for number in range(1, count + 1)))
+
+
+def left_out(client, interface, **fields):
+    """The addresses of which a dry run's filter speaks."""
+    body = {"cappoint": "VMKNIC", "capsource": "CLI", "capvalue": interface, **fields}
+    forecast = client.call("POST", client.prefix + "/session", params={"dry_run": "true"}, json=body).json()
+    return set(re.findall(r"\d+\.\d+\.\d+\.\d+", forecast.get("filter", "")))
+
+
+def test_addresses_without_room_are_told(everywhere, make_wire):
+    """Those of the interface itself come first, so that what passes there is left out."""
+    crowded, plain = make_wire(), make_wire()
+    add_addresses(crowded, MOST + 5)
+    sandbox.ip(f"address add 10.69.0.1/24 dev {plain.near}")
+    client = everywhere.client
+    everyone = MOST + 5 + 2  # with lo, and the plain one
+    session = client.started(plain.near, capduration=60)
+    ended = client.terminate(session)
+    assert ended["sessionstatus"] == "STOPPED" and ended["errormsg"] == (
+        f"the API's own packets are left out for {MOST} addresses of this host, and not for {everyone - MOST} others")
+    assert "10.69.0.1" in left_out(client, plain.near) and len(left_out(client, plain.near)) == MOST
+    assert "10.69.0.1" not in left_out(client, crowded.near)
+    assert "errormsg" not in client.terminate(client.started(plain.near, capduration=60, captureself=True))
+
+
+def test_addresses_without_room_are_told_once(everywhere, wire):
+    add_addresses(wire, MOST)
+    client = everywhere.client
+    session = client.started(wire.near, capduration=60)
+    everywhere.kill("worker")
+    wait_until(lambda: "not captured from" in client.get(session).get("errormsg", ""), 10, "the next worker")
+    assert client.terminate(session)["errormsg"].count("and not for 1 others") == 1
+
+
+def test_as_many_addresses_as_there_is_room_for(everywhere, wire):
+    add_addresses(wire, MOST - 1)
+    client = everywhere.client
+    assert "errormsg" not in client.terminate(client.started(wire.near, capduration=60))
+    assert len(left_out(client, wire.near)) == MOST
+    pcap = capture_while(client, ask_for_much(client))
+    assert tcp_ports(pcap) == set()
 
 
 def test_the_firewall_leaves_it_out_as_well(client):
@@ -184,18 +299,9 @@ def test_where_the_stream_arrives_it_is_known_by_its_addresses(make_daemon, make
 @pytest.fixture
 def make_collector_with_name(tmp_path):
     """A collector whose namespace has the name `there`, and the directory of that name."""
-    from harness import sandbox
-
     collector = Collector()
-    directory = tmp_path / "netns"
-    directory.mkdir(mode=0o755)
-    name = directory / "there"
-    name.touch()
-    sandbox.run("mount", "--bind", collector.namespace, str(name))
-    for parent in [directory, *directory.parents][:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
-    yield collector, directory
-    sandbox.run("umount", str(name))
+    with collector.named(tmp_path / "netns") as directory:
+        yield collector, directory
     collector.remove()
 
 

@@ -144,9 +144,9 @@ CASES = dict(option_cases()) | {
     "VNI and IP": Case([("SRCIP", "10.0.0.1"), ("VNI", "5001")],
                        lambda f: f.vni == 5001 and f.inner.source == "10.0.0.1",
                        "(vxlan.vni == 5001 || geneve.vni == 5001) && ip.src == 10.0.0.1"),
-    "VNI and PORT, INNER false": Case([("VNI", "5002"), ("INNER", "false"), ("PORT", "80"), ("IPPROTO", "6")],
-                                      lambda f: f.vni == 5002 and v4(f.inner) and carries(f.inner, 80, protocols=(6,)),
-                                      "(vxlan.vni == 5002 || geneve.vni == 5002) && tcp.port == 80 && ip.proto == 6"),
+    "VNI and PORT, INNER true": Case([("VNI", "5002"), ("INNER", "true"), ("PORT", "80"), ("IPPROTO", "6")],
+                                     lambda f: f.vni == 5002 and v4(f.inner) and carries(f.inner, 80, protocols=(6,)),
+                                     "(vxlan.vni == 5002 || geneve.vni == 5002) && tcp.port == 80 && ip.proto == 6"),
     "VLAN is the outer one": Case([("VLAN", "10"), ("VNI", "5001")], lambda f: 10 in vlans(f) and f.vni == 5001, None),
     "VLAN is never the inner one": Case([("VLAN", "40"), ("INNER", "true")], lambda f: False, None),
     "VLAN of an outer 802.1ad": Case([("VLAN", "20"), ("PORT", "80"), ("INNER", "true")],
@@ -259,6 +259,24 @@ def test_refused(client, wire):
             client.create(wire.near, options=values(options))
         assert refused.value.status == 400
         assert refused.value.fields() == [("options", 36006)] and says in refused.value.message
+
+
+@pytest.mark.parametrize("others", [[("VNI", "5001")], [("INNER", "true")], [("PORT", "80"), ("VNI", "0")]], ids=str)
+def test_inner_cannot_be_false_beside_what_says_that_it_is_true(client, wire, others):
+    for options in (others + [("INNER", "false")], [("INNER", "false")] + others):
+        with pytest.raises(Refused) as refused:
+            client.create(wire.near, options=values(options))
+        assert (refused.value.status, refused.value.fields()) == (400, [("options", 36015)])
+        assert refused.value.message == "option INNER is false, and VNI or another INNER says that it is true"
+
+
+def test_inner_false_is_as_if_it_was_not_there(client, wire):
+    options = [("INNER", "false"), ("UDPPORT", "4789")]
+    session = client.started(wire.near, capduration=60, options=values(options))
+    outer = [frame for frame in FRAMES if frame.network == "IPv4"][:500]
+    wire.inward.send_all(frame.data for frame in outer)
+    data = Pcap(client.terminate(session)["filelocation"]).data()
+    assert data == [frame.data for frame in outer if frame.tunnel == "VXLAN"] and data
 
 
 def test_sixty_four_options_inside(client, wire):

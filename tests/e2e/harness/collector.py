@@ -1,4 +1,5 @@
 """Collectors of streams: hosts of their own, in a network namespace each, at the far end of a veth."""
+import contextlib
 import itertools
 import os
 import socket
@@ -78,20 +79,32 @@ class Collector:
         self.enter = ("nsenter", f"--net={self.namespace}")
         self.listeners, network = [], f"fd00:{number:x}::" if ipv6 else f"10.77.{number}."
         self.local, self.address = f"{network}1", f"{network}2"
-        sandbox.ip(f"link add {self.near} mtu {mtu} type veth peer name in0 mtu {mtu} netns {self.process.pid}")
-        self.configure(self.near, self.local)
-        self.configure("in0", self.address, *self.enter)
+        macs = [f"02:00:00:0c:{number:02x}:{end:02x}" for end in (1, 2)]
+        self.quieten()
+        sandbox.ip(f"link add {self.near} mtu {mtu} address {macs[0]} type veth "
+                   f"peer name in0 mtu {mtu} address {macs[1]} netns {self.process.pid}")
+        self.configure(self.near, self.local, self.address, macs[1])
+        self.configure("in0", self.address, self.local, macs[0], *self.enter)
         self.wait_until_it_answers()
 
-    def configure(self, interface, address, *enter):
+    def quieten(self):
+        """Whatever its host says by itself would be captured on the near end."""
+        off = "for f in all default; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done"
+        sandbox.run(*self.enter, "sh", "-c", f"test ! -d /proc/sys/net/ipv6 || {{ {off}; }}")
+        sandbox.run(*self.enter, "nft", "-f", "-", input="table inet quiet { chain c { type filter hook output priority 0"
+                    "\nicmpv6 type mld2-listener-report drop\n}\n}\n")
+
+    def configure(self, interface, address, other, other_mac, *enter):
         if self.ipv6:
             sandbox.run(*enter, "sh", "-c", f"echo 0 >/proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
-        sandbox.run(*enter, "ip", "address", "add", f"{address}/{64 if self.ipv6 else 24}", "dev", interface,
-                    *(["nodad"] if self.ipv6 else []))
-        sandbox.run(*enter, "ip", "link", "set", interface, "up")
+        prefix, quickly = ("64", "nodad") if self.ipv6 else ("24", "")
+        sandbox.run(*enter, "ip", "-batch", "-", input="\n".join([
+            f"link set {interface} addrgenmode none", f"address add {address}/{prefix} dev {interface} {quickly}",
+            f"link set {interface} up",
+            f"neigh add {other} lladdr {other_mac} dev {interface} nud permanent"]) + "\n")
 
     def wait_until_it_answers(self):
-        """Carrier, and each knows the other's MAC address."""
+        """A fresh veth drops packets until the kernel has noticed its carrier."""
         wait_until(lambda: subprocess.run(["ping", "-c1", "-W1", self.address], capture_output=True).returncode == 0
                    if os.path.exists("/bin/ping") else self.echoes(), what="the collector's host")
 
@@ -106,6 +119,17 @@ class Collector:
             return False
         finally:
             listener.close()
+
+    @contextlib.contextmanager
+    def named(self, directory, name="there"):
+        """Its namespace has a name in that directory, so that captures can be made in it."""
+        directory.mkdir(mode=0o755)
+        (directory / name).touch()
+        sandbox.run("mount", "--bind", self.namespace, str(directory / name))
+        for parent in [directory, *directory.parents][:3]:  # the service's user goes there too
+            parent.chmod(parent.stat().st_mode | 0o055)
+        yield directory
+        sandbox.run("umount", str(directory / name))
 
     def listen(self, port=STREAM_PORT):
         self.listeners.append(Listener(self, port))

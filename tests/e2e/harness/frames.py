@@ -3,6 +3,8 @@ import struct
 import threading
 import time
 
+from harness.wire import settle
+
 NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
 ETHERTYPE_NUMBERED = 0x88B5  # IEEE 802, local experimental
 
@@ -54,7 +56,7 @@ class Background:
             due = int(passed * self.rate) - self.sent
             for frame in numbers(min(due, 1000), self.sent, self.size):
                 self.times.append(time.time_ns())
-                self.sender.send(frame)
+                self.sender.put(frame)
                 self.sent += 1
             time.sleep(0.001)
 
@@ -65,3 +67,4 @@ class Background:
     def __exit__(self, *ignored):
         self.stopping.set()
         self.thread.join()
+        settle()

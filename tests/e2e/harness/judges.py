@@ -180,11 +180,12 @@ class Tcpdump:
     """tcpdump writing a file while the service captures: the reference for filters."""
 
     def __init__(self, interface, path, *words, inside=()):
-        """inside: words that run a command in another network namespace."""
+        """inside: words that run a command in another network namespace. Its ring has as many places as fit packets of
+        the greatest length it keeps: a thousand, unless words say otherwise (-s, -B)."""
         self.path = path
         self.process = subprocess.Popen(
-            [*inside, "tcpdump", "-n", "-Z", "root", "-i", interface, "-B", "16384", "--immediate-mode", "-U", "-w", str(path),
-             *words],
+            [*inside, "tcpdump", "-n", "-Z", "root", "-i", interface, "-B", "16384", "-s", "9500", "--immediate-mode", "-U",
+             "-w", str(path), *words],
             stderr=subprocess.PIPE, text=True)
 
     def wait_until_it_listens(self):
@@ -194,7 +195,7 @@ class Tcpdump:
     def stop(self, expected):
         """Ends it when it has so many packets, or shows that it does not get them."""
         try:
-            wait_until(lambda: len(self.read()) >= expected, 2, "tcpdump's packets")
+            wait_until(lambda: len(self.read()) >= expected, 5, "tcpdump's packets")
         except AssertionError:
             pass
         self.process.send_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ import threading
 from harness import sandbox
 from harness.sandbox import CLONE_NEWNET, check, libc
 from harness.wait import wait_until
-from harness.wire import NUMBERS
+from harness.wire import NUMBERS, settle
 
 
 def in_thread(work):
@@ -148,6 +148,7 @@ class Router:
                     sender.sendto(payload, (address, port))
                 except PermissionError:  # dropped by an output rule
                     pass
+        settle()
 
     def remove(self):
         for interface in self.hosts:

@@ -15,14 +15,27 @@ def statistic(interface, name):
         return int(file.read())
 
 
+def backlog():
+    """Packets that wait, on any CPU, for the kernel to hand them to their interface."""
+    with open("/proc/net/softnet_stat") as file:
+        rows = [line.split() for line in file]
+    return sum(int(row[11], 16) for row in rows if len(row) > 11)
+
+
+def settle():
+    """Until what was sent has arrived: on a busy machine a thread of the kernel's does that when its turn comes."""
+    wait_until(lambda: backlog() == 0, what="the kernel to hand the packets over", pause=0.001)
+
+
 class Sender:
-    """A raw socket on one interface: what it sends leaves there as it stands."""
+    """A raw socket on one interface: what it sends leaves there as it stands, and has arrived when it says so."""
 
     def __init__(self, interface):
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.bind((interface, 0))
 
-    def send(self, frame):
+    def put(self, frame):
+        """As send, but it may still be on its way."""
         for _ in range(1000):
             try:
                 self.socket.send(frame)
@@ -33,9 +46,14 @@ class Sender:
                 time.sleep(0.001)
         raise AssertionError("the interface takes no frames")
 
+    def send(self, frame):
+        self.put(frame)
+        settle()
+
     def send_all(self, frames):
         for frame in frames:
-            self.send(frame)
+            self.put(frame)
+        settle()
 
     def close(self):
         self.socket.close()
