@@ -96,6 +96,16 @@ void connection_close(struct connection *connection);
 /* Frees all; it is in no list. */
 void connection_free(struct connection *connection);
 
+/* Reading (connection_read.c), in the states HEAD or IDLE, and BODY. False: nothing more can be done now. */
+bool connection_read_head(struct connection *connection);
+bool connection_read_body(struct connection *connection);
+
+/* The request is whole: it goes to a handler thread. */
+void connection_submit(struct connection *connection);
+
+/* Forgets what has come: an idle connection holds no buffer. */
+void connection_release_input(struct connection *connection);
+
 /* Whether the server's stop cuts it off at once: it waits for its client, or sends more than an answer. */
 bool connection_is_cut(const struct connection *connection);
 
