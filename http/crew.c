@@ -22,8 +22,8 @@ struct hand {
 struct crew {
     const struct http_settings *settings;
     pthread_mutex_t mutex;
-    LIST_HEAD(, hand) resting;
-    STAILQ_HEAD(, connection) queue;
+    LIST_HEAD(hand_list, hand) resting;
+    STAILQ_HEAD(job_queue, connection) queue;
     size_t queued, queue_max;
     bool stopping;
     size_t count;

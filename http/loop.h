@@ -21,8 +21,9 @@ struct loop {
     int epoll_fd, wake_fd;
     int64_t now_ms; /* monotonic, of this turn */
     struct waits waits;
-    LIST_HEAD(, connection) all;
-    LIST_HEAD(, connection) closed; /* to be freed at the end of the turn: there may be events for them */
+    LIST_HEAD(connection_list, connection) all;
+    LIST_HEAD(closed_list, connection)
+    closed; /* to be freed at the end of the turn: there may be events for them */
     TAILQ_HEAD(ready_queue, connection) ready;
 
     bool accepts;               /* new connections are its business */
@@ -34,7 +35,7 @@ struct loop {
     int share;          /* how many it may have */
 
     pthread_mutex_t mail_mutex;
-    STAILQ_HEAD(, connection) mail;
+    STAILQ_HEAD(mail_queue, connection) mail;
 };
 
 /* *loop is to be freed even after failures, unless it is NULL. */

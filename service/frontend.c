@@ -172,5 +172,7 @@ int frontend_run(const struct config *config, int tls_channel)
     if (!wait_for_end(config, signal_fd, tls_channel, server))
         _exit(0);
     http_server_close(server);
+    audit_close(service.audit);
+    guard_close(service.guard);
     return 0;
 }
