@@ -97,7 +97,7 @@ static void file_headers_add(const struct capture_file *file, struct http_respon
 
     snprintf(line, sizeof line, "attachment; filename=\"%s\"", file->name);
     http_add_header(response, "Content-Disposition", line);
-    http_add_header(response, "Accept-Ranges", "bytes");
+    http_add_header(response, "Accept-Ranges", file->whole_only ? "none" : "bytes");
     /* A proxy that stores the whole file before it sends any of it would only be in the way. */
     http_add_header(response, "X-Accel-Buffering", "no");
 }
@@ -108,8 +108,10 @@ static void file_give(struct http_thread *thread, struct http_response *response
     int64_t first = 0, last = file->size - 1;
     char line[96];
 
+    /* Where bytes do not keep their places, a part of now would be put behind a part of before. */
+    const char *wanted = file->whole_only ? NULL : http_header(thread->call.request, "Range");
     response->status = 200;
-    switch (range_parse(http_header(thread->call.request, "Range"), file->size, &first, &last)) {
+    switch (range_parse(wanted, file->size, &first, &last)) {
     case RANGE_UNSATISFIABLE:
         range_refuse(thread, response);
         return;
