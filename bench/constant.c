@@ -1,6 +1,7 @@
 /*
- * The peer of the HTTP measurement: civetweb with service/http.c's options and one answer, sent with one
- * write. What pktcapd adds to this is its own work: routing, the store, the encoding.
+ * The peer of the HTTP measurement: civetweb, a widely used server that keeps a thread for each connection,
+ * with one answer that it sends with one write. What pktcapd does besides is its own work: routing, the
+ * store, who asks, the encoding.
  */
 #include <civetweb.h>
 #include <signal.h>

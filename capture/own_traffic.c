@@ -114,7 +114,8 @@ static enum status remove_foreign(struct filter_exclusions *exclusions, const st
     return walk_addresses(&walk, broker, point->netns, error);
 }
 
-/* "127.0.0.1:8080"; an address of zeros is every IPv4 address of this host. */
+/* "127.0.0.1:8080" or "[::1]:8080". An address of zeros is every address of this host: of its own family for
+ * IPv4, of both for IPv6. */
 static enum status add_api(struct filter_exclusions *exclusions, const struct own_traffic_settings *settings,
                            struct broker *broker, struct error *error)
 {
@@ -126,9 +127,12 @@ static enum status add_api(struct filter_exclusions *exclusions, const struct ow
     if (colon == NULL)
         return STATUS_OK;
     unsigned long port = strtoul(colon + 1, NULL, 10);
-    snprintf(address, sizeof address, "%.*s", (int)(colon - api), api);
+    int bracket = api[0] == '[';
+    snprintf(address, sizeof address, "%.*s", (int)(colon - api) - 2 * bracket, api + bracket);
     if (strcmp(address, "0.0.0.0") == 0)
         return add_port(exclusions, AF_INET, port, settings, broker, error);
+    if (strcmp(address, "::") == 0)
+        return add_port(exclusions, 0, port, settings, broker, error);
     if (endpoint_parse(address, port, &endpoint))
         api_add(exclusions, &endpoint);
     return STATUS_OK;

@@ -1,28 +1,15 @@
 #include "core/config.h"
 
+#include "core/config_text.h"
 #include "core/log.h"
 #include "core/names.h"
-#include "core/prefix.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum key_kind {
-    KEY_TEXT,
-    KEY_ADDRESS,
-    KEY_PORTS,
-    KEY_NETWORKS,
-    KEY_PATH,
-    KEY_HEADER,
-    KEY_NUMBER,
-    KEY_CHOICE,
-    KEY_FLAG
-};
 
 struct key {
     const char *name; /* as in the file; --name on the command line, with dashes */
@@ -37,6 +24,7 @@ struct key {
 
 NAMES_DEFINE(static, worker_mode_names, "spawn", "external");
 NAMES_DEFINE(static, forwarded_names, "auto", "x-forwarded", "forwarded");
+NAMES_DEFINE(static, tls_version_names, "1.2", "1.3");
 NAMES_DEFINE(static, yes_no_names, "no", "yes");
 NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 
@@ -45,7 +33,7 @@ NAMES_DEFINE(static, log_level_names, "error", "warning", "info", "debug");
 
 static const struct key KEYS[] = {
     {"listen", KEY_ADDRESS, PROGRAM_PKTCAPD, AT(listen), "127.0.0.1:8080", 0, 0, NULL,
-     "ADDR:PORT of the REST API, an IPv4 address; port 0 takes a free one"},
+     "ADDR:PORT of the REST API, [ADDR]:PORT for IPv6, [::]:PORT for both; port 0 takes a free one"},
     {"data_dir", KEY_TEXT, BOTH, AT(data_dir), "/var/lib/pktcapd", 0, 0, NULL,
      "directory of the database and the capture files"},
     {"worker", KEY_CHOICE, PROGRAM_PKTCAPD, AT(worker), "spawn", 0, 0, &worker_mode_names,
@@ -97,8 +85,26 @@ static const struct key KEYS[] = {
      "seconds after its last use that a login of /api/session/create ends"},
     {"login_lifetime", KEY_NUMBER, PROGRAM_PKTCAPD, AT(login_lifetime), "43200", 1, 31536000, NULL,
      "seconds after which it ends in any case"},
+    {"tls_certificate", KEY_TEXT, PROGRAM_PKTCAPD, AT(tls_certificate), "", 0, 0, NULL,
+     "PEM file of the certificate, with those that lead to it: then the API is https; read again at SIGHUP"},
+    {"tls_key", KEY_TEXT, PROGRAM_PKTCAPD, AT(tls_key), "", 0, 0, NULL,
+     "PEM file of the certificate's key, without a passphrase"},
+    {"tls_min_version", KEY_CHOICE, PROGRAM_PKTCAPD, AT(tls_min_version), "1.2", 0, 0, &tls_version_names,
+     "the oldest version of TLS that clients may speak"},
     {"http_threads", KEY_NUMBER, PROGRAM_PKTCAPD, AT(http_threads), "64", 4, 1024, NULL,
-     "connections served at once"},
+     "requests worked on at once"},
+    {"max_connections", KEY_NUMBER, PROGRAM_PKTCAPD, AT(max_connections), "4096", 16, 1000000, NULL,
+     "connections at once; then those go that have kept the service waiting longest"},
+    {"max_connections_per_address", KEY_NUMBER, PROGRAM_PKTCAPD, AT(max_connections_per_address), "0", 0,
+     1000000, NULL, "connections at once from one address (IPv6: from one /64 network); 0: no limit"},
+    {"max_header_kb", KEY_NUMBER, PROGRAM_PKTCAPD, AT(max_header_kb), "16", 9, 1024, NULL,
+     "KiB, the most that the head of a request takes"},
+    {"request_timeout", KEY_NUMBER, PROGRAM_PKTCAPD, AT(request_timeout), "10", 1, 3600, NULL,
+     "seconds in which the head of a request must arrive; its body has three times as long"},
+    {"keepalive_timeout", KEY_NUMBER, PROGRAM_PKTCAPD, AT(keepalive_timeout), "60", 1, 3600, NULL,
+     "seconds that a connection stays open for the next request"},
+    {"send_timeout", KEY_NUMBER, PROGRAM_PKTCAPD, AT(send_timeout), "60", 1, 3600, NULL,
+     "seconds without a byte taken by the client that end a download"},
     {"supervised", KEY_FLAG, PROGRAM_WORKER, AT(supervised), "0", 0, 0, NULL,
      "end when standard input closes (set by pktcapd)"},
 };
@@ -161,77 +167,10 @@ static enum status choice_set(int64_t *out, const struct key *key, const char *v
     return STATUS_OK;
 }
 
-/* "127.0.0.1:8080". Both parts are required: a port alone would mean every address. No IPv6: Debian builds
- * civetweb without it. */
-static bool is_address(const char *value)
-{
-    const char *colon = strchr(value, ':');
-    struct in_addr address;
-    char host[INET_ADDRSTRLEN];
-    int port_end = 0;
-    unsigned port;
-
-    if (colon == NULL || (size_t)(colon - value) >= sizeof host || !isdigit((unsigned char)colon[1]) ||
-        sscanf(colon + 1, "%5u%n", &port, &port_end) != 1 || colon[1 + port_end] != '\0' || port > 65535)
-        return false;
-    snprintf(host, sizeof host, "%.*s", (int)(colon - value), value);
-    return inet_pton(AF_INET, host, &address) == 1;
-}
-
-/* "443,8443", or nothing. */
-static bool is_port_list(const char *value)
-{
-    for (const char *at = value; *at != '\0';) {
-        char *end;
-        unsigned long port = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : 0;
-        if (port < 1 || port > 65535 || (*end != '\0' && (*end != ',' || end[1] == '\0')))
-            return false;
-        at = end + (*end == ',');
-    }
-    return true;
-}
-
-/* "/lab/capture", or nothing. */
-static bool is_path(const char *value)
-{
-    size_t length = strlen(value);
-
-    return length == 0 || (value[0] == '/' && value[length - 1] != '/' && strstr(value, "//") == NULL &&
-                           strstr(value, "/.") == NULL && strpbrk(value, "?#%\\\" ;,") == NULL);
-}
-
-/* The name of a header (RFC 9110, section 5.6.2), or nothing. */
-static bool is_header(const char *value)
-{
-    for (; *value != '\0'; value++)
-        if (!isalnum((unsigned char)*value) && *value != '-' && *value != '_')
-            return false;
-    return true;
-}
-
-/* What a kind of text takes, NULL where the value is such. */
-static const char *text_wanted(const struct key *key, const char *value)
-{
-    switch (key->kind) {
-    case KEY_ADDRESS:
-        return is_address(value) ? NULL : "ADDR:PORT with an IPv4 address";
-    case KEY_PORTS:
-        return is_port_list(value) ? NULL : "ports from 1 to 65535, separated by commas";
-    case KEY_NETWORKS:
-        return prefixes_are_valid(value, ", ") ? NULL : "addresses and networks, separated by commas";
-    case KEY_PATH:
-        return is_path(value) ? NULL : "a path that begins with a slash and does not end with one";
-    case KEY_HEADER:
-        return is_header(value) ? NULL : "the name of a header";
-    default:
-        return NULL;
-    }
-}
-
 static enum status text_set(char *at, const struct key *key, const char *value, const char *where,
                             struct error *error)
 {
-    const char *wanted = text_wanted(key, value);
+    const char *wanted = config_text_wanted(key->kind, value);
 
     if (wanted != NULL)
         return error_set(error, ERROR_BAD_PARAMETER, key->name, "%s: %s is %s; it takes %s", where, key->name,
@@ -405,6 +344,15 @@ static void defaults_load(struct config *config)
             abort(); /* the table itself is wrong */
 }
 
+static enum status together_check(const struct config *config, struct error *error)
+{
+    if ((config->tls_certificate[0] == '\0') == (config->tls_key[0] == '\0'))
+        return STATUS_OK;
+    return error_set(error, ERROR_BAD_PARAMETER, "tls_key",
+                     "tls_certificate and tls_key go together: %s is missing",
+                     config->tls_key[0] == '\0' ? "tls_key" : "tls_certificate");
+}
+
 enum status config_load(struct config *config, enum program program, int argc, char **argv,
                         enum config_outcome *outcome, struct error *error)
 {
@@ -423,7 +371,9 @@ enum status config_load(struct config *config, enum program program, int argc, c
         return status;
     if ((status = environment_load(config, error)) != STATUS_OK)
         return status;
-    return flags_load(config, argc, argv, false, outcome, error);
+    if ((status = flags_load(config, argc, argv, false, outcome, error)) != STATUS_OK)
+        return status;
+    return together_check(config, error);
 }
 
 static void key_help(const struct key *key, FILE *out)

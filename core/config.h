@@ -37,6 +37,15 @@ struct config {
     int64_t poll_interval;
     int64_t disk_reserve_mb;
     int64_t http_threads;
+    int64_t max_connections;
+    int64_t max_connections_per_address; /* 0: no limit */
+    int64_t max_header_kb;               /* KiB */
+    int64_t request_timeout;             /* seconds, and so are these: */
+    int64_t keepalive_timeout;
+    int64_t send_timeout;
+    char tls_certificate[1024]; /* PEM file; empty: plain HTTP */
+    char tls_key[1024];
+    int64_t tls_min_version;    /* enum tls_version of http/tls.h: 1.2, 1.3 */
     char netns_dirs[1024];      /* separated by colons */
     int64_t firewall;           /* a truth value */
     char api_ports[128];        /* separated by commas */

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-/* Blocks SIGTERM and SIGINT (and SIGCHLD where the ends of children matter) and nothing else, before any
- * thread starts, so that all inherit it; ignores SIGPIPE, as whoever reads the log may end before us. Returns
- * a signalfd that gets them. */
-int signals_open(bool children);
+/* Blocks SIGTERM and SIGINT (and SIGCHLD and SIGHUP, where these are the parent's business) and nothing else,
+ * before any thread starts, so that all inherit it; ignores SIGPIPE, as whoever reads the log may end before
+ * us. Returns a signalfd that gets them. */
+int signals_open(bool is_parent);
 
 #endif

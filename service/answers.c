@@ -7,27 +7,28 @@
 
 static const struct {
     int status;
-    const char *name;   /* ApiError.httpStatus */
-    const char *reason; /* of the status line */
+    const char *name; /* ApiError.httpStatus */
 } HTTP[] = {
-    {200, "OK", "OK"},
-    {201, "CREATED", "Created"},
-    {206, "PARTIAL_CONTENT", "Partial Content"},
-    {400, "BAD_REQUEST", "Bad Request"},
-    {401, "UNAUTHORIZED", "Unauthorized"},
-    {403, "FORBIDDEN", "Forbidden"},
-    {404, "NOT_FOUND", "Not Found"},
-    {405, "METHOD_NOT_ALLOWED", "Method Not Allowed"},
-    {408, "REQUEST_TIMEOUT", "Request Timeout"},
-    {411, "LENGTH_REQUIRED", "Length Required"},
-    {412, "PRECONDITION_FAILED", "Precondition Failed"},
-    {413, "PAYLOAD_TOO_LARGE", "Payload Too Large"},
-    {415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"},
-    {416, "REQUESTED_RANGE_NOT_SATISFIABLE", "Range Not Satisfiable"},
-    {429, "TOO_MANY_REQUESTS", "Too Many Requests"},
-    {503, "SERVICE_UNAVAILABLE", "Service Unavailable"},
-    {505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP Version Not Supported"},
-    {500, "INTERNAL_SERVER_ERROR", "Internal Server Error"}, /* the last serves for what is not here */
+    {200, "OK"},
+    {201, "CREATED"},
+    {206, "PARTIAL_CONTENT"},
+    {400, "BAD_REQUEST"},
+    {401, "UNAUTHORIZED"},
+    {403, "FORBIDDEN"},
+    {404, "NOT_FOUND"},
+    {405, "METHOD_NOT_ALLOWED"},
+    {408, "REQUEST_TIMEOUT"},
+    {412, "PRECONDITION_FAILED"},
+    {413, "PAYLOAD_TOO_LARGE"},
+    {414, "URI_TOO_LONG"},
+    {415, "UNSUPPORTED_MEDIA_TYPE"},
+    {416, "REQUESTED_RANGE_NOT_SATISFIABLE"},
+    {429, "TOO_MANY_REQUESTS"},
+    {431, "REQUEST_HEADER_FIELDS_TOO_LARGE"},
+    {501, "NOT_IMPLEMENTED"},
+    {503, "SERVICE_UNAVAILABLE"},
+    {505, "HTTP_VERSION_NOT_SUPPORTED"},
+    {500, "INTERNAL_SERVER_ERROR"}, /* the last serves for what is not here */
 };
 
 static size_t http_find(int status)
@@ -37,11 +38,6 @@ static size_t http_find(int status)
     while (i + 1 < sizeof HTTP / sizeof HTTP[0] && HTTP[i].status != status)
         i++;
     return i;
-}
-
-const char *http_reason(int status)
-{
-    return HTTP[http_find(status)].reason;
 }
 
 /* What HTTP has a status of its own for. */
@@ -99,9 +95,19 @@ void answer_errors(struct answer *answer, const struct errors *errors)
 /* The error code of what the HTTP server refuses with this status. */
 static enum error_code http_code(int status)
 {
-    if (status == 413)
+    switch (status) {
+    case 408:
+        return ERROR_TOO_SLOW;
+    case 413:
         return ERROR_BODY_TOO_LARGE;
-    return status >= 500 && status != 505 ? ERROR_INTERNAL : ERROR_BAD_REQUEST;
+    case 414:
+    case 431:
+        return ERROR_HEADER_TOO_LARGE;
+    case 503:
+        return ERROR_TOO_BUSY;
+    default:
+        return ERROR_BAD_REQUEST;
+    }
 }
 
 void answer_http_error(struct answer *answer, int status, const char *message)

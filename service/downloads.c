@@ -136,7 +136,8 @@ static enum status out_of_memory(struct errors *errors)
 void op_close_capture_file(struct capture_file *file)
 {
     for (size_t i = 0; i < file->count; i++)
-        close(file->pieces[i].fd);
+        if (file->pieces[i].fd >= 0)
+            close(file->pieces[i].fd);
     free(file->pieces);
     *file = (struct capture_file){0};
 }

@@ -9,6 +9,7 @@
 #include "service/http.h"
 #include "service/people.h"
 #include "service/secrets.h"
+#include "service/tls_files.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -74,29 +75,62 @@ static enum status service_describe(const struct config *config, const struct da
     return data_dir_node_id(directory, service->node_id, error);
 }
 
-/* Whether to end in order: if standard input closed, the parent is gone, and whoever starts the service again
- * needs the port at once. */
-static bool wait_for_end(int signal_fd)
+/* A certificate that cannot be used is no reason to give up the one that is in use. */
+static void certificate_renew(const struct config *config, int tls_channel, struct http_server *server)
 {
-    struct pollfd ready[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    struct tls *tls;
+    struct error error;
 
-    while (poll(ready, 2, -1) < 0)
-        continue;
-    return ready[0].revents != 0;
+    if (tls_files_receive(config, tls_channel, &tls, &error) != STATUS_OK) {
+        log_error("%s; the certificate stays as it was", error.message);
+        return;
+    }
+    log_info("certificate read again: %s", tls_describe(tls));
+    http_server_use_tls(server, tls);
 }
 
-/* A service that was killed a moment ago may still be letting go of the port. */
-static enum status http_open_patiently(const struct service *service, struct http_server **server,
-                                       struct error *error)
+/* Whether to end in order: if standard input closed, the parent is gone, and whoever starts the service again
+ * needs the port at once. */
+static bool wait_for_end(const struct config *config, int signal_fd, int tls_channel,
+                         struct http_server *server)
 {
-    enum status status;
+    struct pollfd ready[] = {{.fd = signal_fd, .events = POLLIN},
+                             {.fd = STDIN_FILENO, .events = POLLIN},
+                             {.fd = tls_channel, .events = POLLIN}};
 
-    for (int tries = 0; (status = http_open(service, server, error)) != STATUS_OK && tries < 20; tries++)
+    for (;;) {
+        if (poll(ready, 3, -1) < 0)
+            continue;
+        if (ready[0].revents != 0 || ready[1].revents != 0)
+            return ready[0].revents != 0;
+        if (ready[2].revents & POLLIN)
+            certificate_renew(config, tls_channel, server);
+        else if (ready[2].revents != 0)
+            ready[2].fd = -1;
+    }
+}
+
+static enum status http_open_with(const struct service *service, int tls_channel, struct http_server **server,
+                                  struct error *error)
+{
+    struct tls *tls = NULL;
+    enum status status = STATUS_OK;
+
+    if (tls_channel >= 0)
+        status = tls_files_receive(service->config, tls_channel, &tls, error);
+    if (status != STATUS_OK)
+        return status;
+    /* A service that was killed a moment ago may still be letting go of the port. */
+    for (int tries = 0; (status = http_open(service, tls, server, error)) != STATUS_OK && tries < 20; tries++)
         nanosleep(&(struct timespec){.tv_nsec = 100 * NS_PER_MS}, NULL);
+    if (status != STATUS_OK)
+        tls_close(tls);
+    else if (tls != NULL)
+        log_info("certificate: %s", tls_describe(tls));
     return status;
 }
 
-/* A download of a ring opens all its files first. */
+/* For each connection one, and a download of a ring opens all its files first. */
 static void allow_many_files(void)
 {
     struct rlimit limit;
@@ -108,7 +142,7 @@ static void allow_many_files(void)
         log_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
-int frontend_run(const struct config *config)
+int frontend_run(const struct config *config, int tls_channel)
 {
     struct data_dir directory;
     struct service service;
@@ -126,17 +160,19 @@ int frontend_run(const struct config *config)
     if (status == STATUS_OK)
         status = service_describe(config, &directory, &service, &error);
     if (status == STATUS_OK)
-        status = http_open_patiently(&service, &server, &error);
+        status = http_open_with(&service, tls_channel, &server, &error);
     if (status != STATUS_OK) {
         log_error("%s", error.message);
         return EX_CONFIG;
     }
     /* With port 0 it is known only now, and nobody else knows it yet. */
-    snprintf(service.api_address, sizeof service.api_address, "%.63s", http_address(server));
-    log_info("listening on http://%s, node %s (%s), data in %s", http_address(server), service.node_id,
-             service.node_name, directory.shown);
-    if (!wait_for_end(signal_fd))
+    snprintf(service.api_address, sizeof service.api_address, "%.63s", http_server_address(server));
+    log_info("listening on %s://%s, node %s (%s), data in %s", tls_channel >= 0 ? "https" : "http",
+             http_server_address(server), service.node_id, service.node_name, directory.shown);
+    if (!wait_for_end(config, signal_fd, tls_channel, server))
         _exit(0);
-    http_close(server);
+    http_server_close(server);
+    audit_close(service.audit);
+    guard_close(service.guard);
     return 0;
 }

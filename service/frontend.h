@@ -4,8 +4,9 @@
 
 #include "core/config.h"
 
-/* Runs until SIGTERM, SIGINT or the end of standard input (the parent's end). Returns the exit status:
- * 0, or EX_CONFIG where starting again would not help. */
-int frontend_run(const struct config *config);
+/* Runs until SIGTERM, SIGINT or the end of standard input (the parent's end). tls_channel is where
+ * certificates come from (tls_files.h), -1 for plain HTTP. Returns the exit status: 0, or EX_CONFIG where
+ * starting again would not help. */
+int frontend_run(const struct config *config, int tls_channel);
 
 #endif

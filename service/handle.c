@@ -33,11 +33,6 @@ static void media_type_check(const struct call *call, struct errors *errors)
                    wanted);
 }
 
-bool call_needs_stack(const struct call *call)
-{
-    return strcmp(call->method, "POST") == 0 && call->body_length > 0;
-}
-
 /* ---- who may do it ---- */
 
 /* A path prefix that the proxy left in place. */

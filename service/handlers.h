@@ -40,18 +40,13 @@ struct answer {
     struct capture_file file;
 };
 
-/* Always fills in an answer. Takes little stack (the server's threads have 100 kB), but for what
- * call_needs_stack(): compiling filters recurses. */
+/* Always fills in an answer. Takes up to some MB of stack: compiling filters recurses. */
 void call_handle(struct call *call, struct answer *answer);
-bool call_needs_stack(const struct call *call);
 
 /* Fills in an answer from errors. */
 void answer_errors(struct answer *answer, const struct errors *errors);
 
 /* Fills in an answer for what the HTTP server itself refuses; status as it chose. */
 void answer_http_error(struct answer *answer, int status, const char *message);
-
-/* "Not Found" for 404, as in the status line. */
-const char *http_reason(int status);
 
 #endif

@@ -1,21 +1,14 @@
-/*
- * The HTTP server: sockets, headers and bodies, on civetweb.
- */
+/* Between the HTTP server (http/server.h) and the calls that handlers.h answers. */
 #ifndef PKTCAPD_SERVICE_HTTP_H
 #define PKTCAPD_SERVICE_HTTP_H
 
+#include "http/server.h"
+#include "http/tls.h"
 #include "service/operations.h"
 
-struct http_server;
-
-/* Listens and serves with threads of its own, each with its own store handle. service outlives the server. */
-MUST_USE enum status http_open(const struct service *service, struct http_server **server,
+/* Listens and serves, each thread with its own store handle. service outlives the server; tls is NULL for
+ * plain HTTP, else the server takes it over if this succeeds. */
+MUST_USE enum status http_open(const struct service *service, struct tls *tls, struct http_server **server,
                                struct error *error);
-
-/* The address that it listens on, "127.0.0.1:8080"; with port 0 asked for, the port it got. */
-const char *http_address(const struct http_server *server);
-
-/* Finishes the requests under way. */
-void http_close(struct http_server *server);
 
 #endif

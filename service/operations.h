@@ -98,7 +98,7 @@ struct file_choice {
 
 /* The bytes of a download, which lie in one file or in several: `size` bytes behind the first `skip`. */
 struct file_piece {
-    int fd;
+    int fd; /* -1: somebody has taken it over */
     int64_t skip, size;
 };
 

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "host/signals.h"
 #include "service/frontend.h"
+#include "service/tls_files.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -29,6 +30,7 @@ struct supervisor {
     const struct config *config;
     char **argv;
     int signal_fd;
+    int tls_channel, tls_receiver; /* the way of certificates to the front end; -1: none */
     struct child {
         const char *name;
         int (*run)(const struct supervisor *supervisor); /* in the child; returns its exit status */
@@ -45,7 +47,7 @@ struct supervisor {
 
 static int run_frontend(const struct supervisor *supervisor)
 {
-    return frontend_run(supervisor->config);
+    return frontend_run(supervisor->config, supervisor->tls_receiver);
 }
 
 /* The worker lies beside this program, or in the PATH, and gets the same command line. */
@@ -83,24 +85,71 @@ static void child_become(struct supervisor *supervisor, const struct child *chil
 
     dup2(standard_input, STDIN_FILENO);
     close(standard_input);
+    if (supervisor->tls_channel >= 0)
+        close(supervisor->tls_channel);
     close(supervisor->signal_fd);
     for (int i = 0; i < CHILDREN; i++)
         if (supervisor->children[i].lifeline >= 0)
             close(supervisor->children[i].lifeline);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGHUP, SIG_IGN); /* the parent's business, also where all get it */
     exit(child->run(supervisor));
 }
 
-static void child_start(struct supervisor *supervisor, struct child *child)
+/* ---- the certificate ---- */
+
+static bool has_tls(const struct supervisor *supervisor)
+{
+    return supervisor->config->tls_certificate[0] != '\0';
+}
+
+static void descriptor_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* A channel of its own for each front end, with the certificate in it. */
+static enum status tls_prepare(struct supervisor *supervisor, struct error *error)
 {
     int ends[2];
 
-    child->started_ms = clock_monotonic_ms();
-    child->starts++;
+    descriptor_close(&supervisor->tls_channel);
+    if (!has_tls(supervisor))
+        return STATUS_OK;
+    if (!tls_files_channel(ends))
+        return error_set(error, ERROR_HOST, NULL, "cannot make a socket: %s", strerror(errno));
+    supervisor->tls_channel = ends[0];
+    supervisor->tls_receiver = ends[1];
+    return tls_files_send(supervisor->config, supervisor->tls_channel, error);
+}
+
+static void tls_renew(const struct supervisor *supervisor)
+{
+    struct error error;
+
+    if (!has_tls(supervisor))
+        log_info("SIGHUP: there is no certificate to read again");
+    else if (tls_files_send(supervisor->config, supervisor->tls_channel, &error) != STATUS_OK)
+        log_error("%s; the certificate stays as it was", error.message);
+}
+
+/* ---- starting and ending ---- */
+
+static void start_failed(struct child *child, const char *reason)
+{
+    log_error("cannot start %s: %s", child->name, reason);
+    child->start_at_ms = child->started_ms + BACK_OFF_MOST_MS;
+}
+
+static void child_fork(struct supervisor *supervisor, struct child *child)
+{
+    int ends[2];
+
     if (pipe2(ends, 0) != 0) {
-        log_error("cannot start %s: %s", child->name, strerror(errno));
-        child->start_at_ms = child->started_ms + BACK_OFF_MOST_MS;
+        start_failed(child, strerror(errno));
         return;
     }
     fflush(NULL);
@@ -110,12 +159,26 @@ static void child_start(struct supervisor *supervisor, struct child *child)
         child_become(supervisor, child, ends[0]);
     close(ends[0]);
     if (child->pid < 0) {
-        log_error("cannot start %s: %s", child->name, strerror(errno));
-        close(ends[1]);
-        child->lifeline = -1;
+        start_failed(child, strerror(errno));
+        descriptor_close(&child->lifeline);
         child->pid = 0;
-        child->start_at_ms = child->started_ms + BACK_OFF_MOST_MS;
     }
+}
+
+static void child_start(struct supervisor *supervisor, struct child *child)
+{
+    struct error error;
+
+    child->started_ms = clock_monotonic_ms();
+    child->starts++;
+    if (child->run != run_frontend || tls_prepare(supervisor, &error) == STATUS_OK) {
+        child_fork(supervisor, child);
+    } else {
+        start_failed(child, error.message);
+        supervisor->stopping = supervisor->stopping || child->starts == 1;
+        supervisor->exit_status = supervisor->stopping;
+    }
+    descriptor_close(&supervisor->tls_receiver);
 }
 
 static void end_log(const struct child *child, int status)
@@ -133,8 +196,7 @@ static void child_ended(struct supervisor *supervisor, struct child *child, int 
     bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG && child->starts == 1;
 
     child->pid = 0;
-    close(child->lifeline);
-    child->lifeline = -1;
+    descriptor_close(&child->lifeline);
     if (supervisor->stopping)
         return;
     if (hopeless) {
@@ -187,15 +249,25 @@ static void start_due(struct supervisor *supervisor)
     }
 }
 
-/* Waits for a signal; SIGTERM and SIGINT stop, SIGCHLD is looked into. */
+/* SIGHUP asks for the certificate to be read again, unless the kernel says with it that the terminal is gone.
+ */
+static void signal_heed(struct supervisor *supervisor, const struct signalfd_siginfo *signal)
+{
+    if (signal->ssi_signo == SIGHUP && signal->ssi_code != SI_KERNEL)
+        tls_renew(supervisor);
+    else if (signal->ssi_signo != SIGCHLD)
+        supervisor->stopping = true;
+}
+
+/* Waits for a signal, and looks after the children. */
 static void wait_for_signal(struct supervisor *supervisor, int timeout_ms)
 {
     struct pollfd ready = {.fd = supervisor->signal_fd, .events = POLLIN};
     struct signalfd_siginfo signal;
 
     if (poll(&ready, 1, timeout_ms) > 0 &&
-        read(supervisor->signal_fd, &signal, sizeof signal) == sizeof signal && signal.ssi_signo != SIGCHLD)
-        supervisor->stopping = true;
+        read(supervisor->signal_fd, &signal, sizeof signal) == sizeof signal)
+        signal_heed(supervisor, &signal);
     reap(supervisor);
 }
 
@@ -223,6 +295,8 @@ int supervise(const struct config *config, char **argv)
         .config = config,
         .argv = argv,
         .signal_fd = signals_open(true),
+        .tls_channel = -1,
+        .tls_receiver = -1,
         .children = {{.name = "the front end", .run = run_frontend, .lifeline = -1},
                      {.name = "pktcap-worker", .run = run_worker, .lifeline = -1}},
     };

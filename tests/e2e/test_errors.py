@@ -428,7 +428,7 @@ def test_duplicate_keys_do_no_harm(client, shared_wire):
 
 # ---- ids, paths, parameters ----
 
-BAD_IDS = ["nope", "00000000-0000-0000-0000-000000000000", "0" * 36, "..", "%2e%2e", "a" * 300, "%00", "%ff%fe",
+BAD_IDS = ["nope", "00000000-0000-0000-0000-000000000000", "0" * 36, "..", "%2e%2e", "a" * 300, "%ff%fe",
            "11111111-1111-1111-1111-11111111111"]
 
 
@@ -494,7 +494,7 @@ PARAMETERS = [
     ("GET", "/sessions?cursor=3120", BAD_PARAMETER, "cursor"),
     ("GET", "/sessions?cursor=" + "31" * 3000, BAD_PARAMETER, "cursor"),
     ("GET", "/sessions?action=delete", BAD_PARAMETER, "action"),
-    ("GET", "/sessions?" + "&".join(f"a{n}=1" for n in range(30)), UNKNOWN_PARAMETER, "a0"),
+    ("GET", "/sessions?" + "&".join(f"a{n}=1" for n in range(30)), BAD_PARAMETER, None),
     ("POST", "/sessions", BAD_PARAMETER, "action"),
     ("POST", "/sessions?action=remove", BAD_PARAMETER, "action"),
     ("POST", "/sessions?action=delete&force=true", UNKNOWN_PARAMETER, "force"),

@@ -5,7 +5,7 @@ import pytest
 
 from harness.client import Client, check_answer
 from harness.frames import numbers
-from harness.rawhttp import RawHttp
+from harness.rawhttp import RawHttp, authorization
 
 LIST = "/api/v1/pktcap/sessions"
 HOST = "Host: localhost"
@@ -120,8 +120,8 @@ def test_a_body_in_small_pieces(client, raw, shared_wire):
 
 
 def test_pipelined_requests(raw, session):
-    one = f"GET /api/v1/pktcap/session/{session['sessionid']} HTTP/1.1\r\n{HOST}\r\n\r\n"
-    two = f"GET {LIST}?page_size=1 HTTP/1.1\r\n{HOST}\r\n\r\n"
+    one = f"GET /api/v1/pktcap/session/{session['sessionid']} HTTP/1.1\r\n{HOST}\r\n{authorization()}\r\n\r\n"
+    two = f"GET {LIST}?page_size=1 HTTP/1.1\r\n{HOST}\r\n{authorization()}\r\n\r\n"
     raw.socket.sendall((one + two + one).encode())
     answers = [raw.answer() for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 200]
@@ -132,7 +132,7 @@ def test_pipelined_requests(raw, session):
 
 def test_pipelined_posts_with_bodies(client, raw, shared_wire):
     body = request_body(shared_wire)
-    head = f"POST /api/v1/pktcap/session HTTP/1.1\r\n{HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /api/v1/pktcap/session HTTP/1.1\r\n{HOST}\r\n{authorization()}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     raw.socket.sendall((head + body) * 3)
     sessions = [checked(raw.answer()) for _ in range(3)]
     assert len({session["sessionid"] for session in sessions}) == 3

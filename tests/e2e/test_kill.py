@@ -333,7 +333,7 @@ def test_sigterm_says_all_in_rows_and_files(make_daemon, wire):
     daemon = make_daemon("--ring-mb", "8").start()
     session = daemon.client.started(wire.near, capduration=100)
     wire.inward.send_all(numbers(777))
-    daemon.stop(nudge=False)
+    daemon.stop()
     assert len(Pcap(session["filelocation"])) == 777
     with sqlite3.connect(daemon.data / "pktcapd.db") as database:
         row = database.execute("SELECT state, packets_captured, file_size, worker FROM run").fetchone()
@@ -346,7 +346,7 @@ def test_sigterm_ends_quickly_with_many_captures(make_daemon, wire):
     for session in sessions:
         daemon.client.wait_for(session, "STARTED")
     before = time.monotonic()
-    daemon.stop(nudge=False)
+    daemon.stop()
     assert time.monotonic() - before < 5 * SLOW
     client = daemon.start().client
     for session in sessions:

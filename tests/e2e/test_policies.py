@@ -16,7 +16,7 @@ NAMES = iter(range(1000))
 
 @pytest.fixture
 def daemon(make_daemon, make_netns):
-    return make_daemon("--ring-mb", "1", "--netns-dirs", make_netns.directory).start()
+    return make_daemon("--ring-mb", "4", "--netns-dirs", make_netns.directory).start()
 
 
 def someone(daemon, **policy):

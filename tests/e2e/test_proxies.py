@@ -139,9 +139,9 @@ def moved_tls(client, address):
 def test_who_is_not_trusted_is_not_believed(daemon):
     client = moved(anonymous(daemon.port), "127.0.0.77")
     client.http.auth = ADMIN
-    client.http.headers |= {"X-Forwarded-For": "203.0.113.66", "Forwarded": "for=203.0.113.67",
-                            "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example",
-                            "X-Forwarded-Prefix": "/evil"}
+    client.http.headers.update({"X-Forwarded-For": "203.0.113.66", "Forwarded": "for=203.0.113.67",
+                                "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example",
+                                "X-Forwarded-Prefix": "/evil"})
     answer = client.call("POST", f"{MANAGER}/tokens", json={"name": "spoofed"})
     assert answer.status_code == 201 and "evil" not in str(answer.headers)
     assert newest_record(daemon, operation="create-token")["address"] == "127.0.0.77"

@@ -48,7 +48,14 @@ static const struct key_case {
     {"ring_mb", NUMBER, AT(ring_mb), NULL, 32, "7", 7},
     {"poll_interval", NUMBER, AT(poll_interval), NULL, 1000, "10", 10},
     {"disk_reserve_mb", NUMBER, AT(disk_reserve_mb), NULL, 256, "0", 0},
+    {"tls_min_version", NUMBER, AT(tls_min_version), NULL, 0, "1.3", 1},
     {"http_threads", NUMBER, AT(http_threads), NULL, 64, "4", 4},
+    {"max_connections", NUMBER, AT(max_connections), NULL, 4096, "16", 16},
+    {"max_connections_per_address", NUMBER, AT(max_connections_per_address), NULL, 0, "100", 100},
+    {"max_header_kb", NUMBER, AT(max_header_kb), NULL, 16, "32", 32},
+    {"request_timeout", NUMBER, AT(request_timeout), NULL, 10, "1", 1},
+    {"keepalive_timeout", NUMBER, AT(keepalive_timeout), NULL, 60, "5", 5},
+    {"send_timeout", NUMBER, AT(send_timeout), NULL, 60, "3600", 3600},
     {"netns_dirs", TEXT, AT(netns_dirs), "/run/netns:/run/docker/netns", 0, "/run/lab", 0},
     {"firewall", NUMBER, AT(firewall), NULL, 1, "no", 0},
     {"api_ports", TEXT, AT(api_ports), "", 0, "443,8443", 0},
@@ -396,7 +403,11 @@ static void an_address_needs_both_parts(void **state)
                                         "127.0.0.1:",
                                         "127.0.0.1:65536",
                                         "::1:8080",
-                                        "[::1]:8080",
+                                        "[::1]",
+                                        "[::1]8080",
+                                        "[]:8080",
+                                        "[127.0.0.1]:8080",
+                                        "[::ffff:127.0.0.1]:8080",
                                         "127.0.0.1:8080s",
                                         "127.0.0.1:1,127.0.0.1:2",
                                         ""};
@@ -406,6 +417,20 @@ static void an_address_needs_both_parts(void **state)
         assert_refused(place, LOAD(place, "--listen", (char *)(uintptr_t)WRONG[i]), "listen", "command line",
                        "it takes ADDR:PORT");
     assert_ok(place, LOAD(place, "--listen", "0.0.0.0:65535"));
+    assert_ok(place, LOAD(place, "--listen", "[::1]:8080"));
+    assert_ok(place, LOAD(place, "--listen", "[::]:0"));
+}
+
+static void a_certificate_needs_its_key(void **state)
+{
+    struct place *place = *state;
+
+    assert_refused(place, LOAD(place, "--tls-certificate", "/etc/a.pem"), "tls_key", "go together",
+                   "tls_key");
+    assert_refused(place, LOAD(place, "--tls-key", "/etc/a.key"), "tls_key", "go together",
+                   "tls_certificate");
+    assert_ok(place, LOAD(place, "--tls-certificate", "/etc/a.pem", "--tls-key", "/etc/a.key"));
+    assert_string_equal(place->config.tls_key, "/etc/a.key");
 }
 
 static void what_is_no_setting_is_refused(void **state)
@@ -538,6 +563,7 @@ int main(void)
         TEST(a_bad_value_is_refused_wherever_it_stands),
         TEST(a_text_that_is_too_long_is_refused),
         TEST(an_address_needs_both_parts),
+        TEST(a_certificate_needs_its_key),
         TEST(what_is_no_setting_is_refused),
         TEST(bad_files_are_refused),
         TEST(help_and_version_are_outcomes),

@@ -70,7 +70,7 @@ def check_answer(method, response):
     elif "namespaces" in body:
         check_shape("CapturePointList", body)
         assert body["result_count"] == len(body["results"])
-    elif "results" in body and (not body["results"] or "sessionid" in body["results"][0]):
+    elif "sort_by" in body:
         check_shape("PacketCaptureSessionList", body)
         for session in body["results"]:
             check_session(session)

@@ -21,7 +21,7 @@ PORTS = itertools.count(20000)  # our namespace is ours alone: every port is fre
 NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (ERROR|WARNING|INFO|DEBUG) [a-z-]+\[\d+\]: .*$")
-LISTENING = re.compile(r"listening on http://(\S+):(\d+), node ([0-9a-f-]{36})")
+LISTENING = re.compile(r"listening on https?://(\S+):(\d+), node ([0-9a-f-]{36})")
 
 
 class Program:
@@ -113,16 +113,6 @@ class Daemon(Program):
     def expect_log(self, *patterns):
         """Warnings and errors that this test causes on purpose."""
         self.expected += patterns
-
-    def stop(self, nudge=True):
-        """civetweb notices a stop when it looks at its sockets, every 2 s or when something happens there: connecting
-        and disconnecting saves the suite minutes."""
-        self.process.send_signal(signal.SIGTERM)
-        for client in self.clients if nudge else ():
-            client.http.close()
-        while nudge and self.process.poll() is None and self.answers():
-            time.sleep(0.02)
-        super().stop()
 
     # ---- its processes ----
 

@@ -5,6 +5,10 @@ import socket
 from harness.client import ADMIN
 
 
+def authorization(auth=ADMIN):
+    return "Authorization: Basic " + base64.b64encode(":".join(auth).encode()).decode()
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -28,7 +32,7 @@ class RawHttp:
     def send(self, *lines, body=b"", auth=ADMIN):
         """The head's lines, then the body as it stands."""
         if auth is not None:
-            lines = *lines, "Authorization: Basic " + base64.b64encode(":".join(auth).encode()).decode()
+            lines = *lines, authorization(auth)
         self.socket.sendall("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body)
 
     def ask(self, *lines, body=b"", head=False, auth=ADMIN):

@@ -1,0 +1,28 @@
+/* What all threads of one server share. */
+#ifndef PKTCAPD_HTTP_SITE_H
+#define PKTCAPD_HTTP_SITE_H
+
+#include "http/crew.h"
+#include "http/server.h"
+#include "http/tls.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { LOOPS = 2 };
+
+struct loop;
+
+struct site {
+    struct http_settings settings;
+    struct crew *crew;
+    struct loop *loops[LOOPS];
+    int listener;
+
+    pthread_mutex_t tls_mutex;
+    struct tls *tls; /* NULL: plain HTTP */
+
+    atomic_bool stopping;
+};
+
+#endif
