@@ -43,14 +43,14 @@ static enum status groups_given(struct console *console, char groups[GROUPS_SIZE
 enum status console_user_add(struct console *console)
 {
     char groups[GROUPS_SIZE] = "";
-    struct user_request request = {.name = console->line->words[0],
-                                   .role = console_flag(console->line, "role"),
-                                   .groups = groups,
-                                   .disabled = -1};
+    struct user_request request = {
+        .name = console->line->words[0], .role = console_flag(console->line, "role"), .disabled = -1};
     struct role role;
 
     console_about(console, request.name);
     enum status status = groups_given(console, groups);
+    if (groups[0] != '\0')
+        request.groups = groups;
     /* A slip is told before anybody has typed a password twice. */
     if (status == STATUS_OK)
         status = op_get_role(&console->context, request.role, &role, &console->errors);
