@@ -101,6 +101,8 @@ void connection_refuse(struct connection *connection, int status, const char *me
     const struct output_form form = {.tls = connection->transport.tls != NULL, .minor = 1};
     settings->refuse(status, message, response);
     response->status = status;
+    if (status == 503)
+        (void)http_add_header(response, "Retry-After", "1");
     connection->state = CONNECTION_SENDING;
     loop_wait_for(connection->loop, connection, WAIT_SEND);
     if (output_start(&exchange->output, &form, &exchange->keep))
@@ -126,7 +128,6 @@ static void hand_over(struct connection *connection)
         loop_wait_for(loop, connection, WAIT_PAUSE);
         return;
     }
-    (void)http_add_header(&connection->exchange->output.response, "Retry-After", "1");
     connection_refuse(connection, 503, "the service has too many requests to answer; try again");
 }
 
@@ -199,8 +200,10 @@ static void progress_follow(struct connection *connection, enum output_progress 
         break;
     case OUTPUT_AGAIN:
         connection->writable = false;
-        if (taken)
-            loop_wait_for(loop, connection, WAIT_SEND);
+        if (!taken)
+            break;
+        loop_wait_for(loop, connection, WAIT_SEND);
+        connection->queued = transport_queued(&connection->transport);
         break;
     case OUTPUT_PRODUCE:
         hand_over(connection);
@@ -224,6 +227,18 @@ static void answer_send(struct connection *connection)
     enum output_progress progress =
         output_send(&connection->exchange->output, &connection->transport, &taken);
     progress_follow(connection, progress, taken);
+}
+
+/* The socket holds megabytes: it may take nothing for long while the client reads steadily. */
+bool connection_stalls(struct connection *connection)
+{
+    int64_t queued = transport_queued(&connection->transport);
+    bool stalls = queued == connection->queued;
+
+    connection->queued = queued;
+    if (!stalls)
+        loop_wait_for(connection->loop, connection, WAIT_SEND);
+    return stalls;
 }
 
 /* ---- on a handler thread ---- */
@@ -341,6 +356,8 @@ void connection_expire(struct connection *connection)
 
     if (connection->state == CONNECTION_PAUSED)
         hand_over(connection);
+    else if (connection->wait.kind == WAIT_SEND && !connection_stalls(connection))
+        return;
     else if ((connection->wait.kind == WAIT_HEAD || connection->wait.kind == WAIT_BODY) && said_something)
         connection_refuse(connection, 408, "the request did not arrive in time");
     else

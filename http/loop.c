@@ -39,6 +39,8 @@ void loop_wait_for(struct loop *loop, struct connection *connection, enum wait_k
 
     waits_set(&loop->waits, &connection->wait, kind, loop->now_ms);
     change += (int)wait_is_clients(&connection->wait);
+    const struct wait *unread = waits_first(&loop->waits, WAIT_SEND);
+    atomic_store(&loop->unread_since_ms, unread == NULL ? INT64_MAX : unread->since_ms);
     if (change != 0)
         atomic_fetch_add(&loop->waiting, change);
 }
@@ -57,6 +59,8 @@ void loop_forget(struct loop *loop, struct connection *connection)
     LIST_REMOVE(connection, all);
     LIST_INSERT_HEAD(&loop->closed, connection, all);
     atomic_fetch_sub(&loop->count, 1);
+    if (loop->site->addresses != NULL)
+        addresses_leave(loop->site->addresses, &connection->address);
 }
 
 static struct connection *connection_of(struct wait *wait)
@@ -64,10 +68,24 @@ static struct connection *connection_of(struct wait *wait)
     return (struct connection *)(void *)((char *)wait - offsetof(struct connection, wait));
 }
 
+/* NULL if all clients have read something lately. */
+static struct wait *stalled_longest(struct loop *loop)
+{
+    struct wait *first;
+
+    while ((first = waits_first(&loop->waits, WAIT_SEND)) != NULL &&
+           loop->now_ms - first->since_ms >= STALLED_MS)
+        if (connection_stalls(connection_of(first)))
+            return first;
+    return NULL;
+}
+
 bool loop_make_room(struct loop *loop)
 {
     struct wait *longest = waits_longest(&loop->waits);
 
+    if (longest == NULL)
+        longest = stalled_longest(loop);
     if (longest == NULL)
         return false;
     connection_close(connection_of(longest));
@@ -317,6 +335,7 @@ enum status loop_open(struct site *site, bool accepts, struct loop **out, struct
     STAILQ_INIT(&loop->mail);
     pthread_mutex_init(&loop->mail_mutex, NULL);
     waits_init(&loop->waits);
+    loop->unread_since_ms = INT64_MAX;
     limits_set(loop);
     *out = loop;
     if (!descriptors_open(loop))

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-enum { LINGER_MS = 2000 };
+enum { LINGER_MS = 2000, STALLED_MS = 5000 };
 
 struct loop {
     struct site *site;
@@ -30,9 +30,10 @@ struct loop {
     int64_t accept_again_at_ms; /* 0: it takes them now; else the process was out of descriptors */
     int64_t stop_at_ms;         /* 0: no stop yet */
 
-    atomic_int count;   /* its connections, with those on their way to it */
-    atomic_int waiting; /* of them, those that wait for their client */
-    int share;          /* how many it may have */
+    atomic_int count;                /* its connections, with those on their way to it */
+    atomic_int waiting;              /* of them, those that wait for their client */
+    _Atomic int64_t unread_since_ms; /* since when a client reads nothing; INT64_MAX: all do */
+    int share;                       /* how many it may have */
 
     pthread_mutex_t mail_mutex;
     STAILQ_HEAD(mail_queue, connection) mail;
@@ -60,7 +61,8 @@ void loop_wait_for(struct loop *loop, struct connection *connection, enum wait_k
 bool loop_watch(struct loop *loop, struct connection *connection);
 void loop_forget(struct loop *loop, struct connection *connection);
 
-/* Closes the connection that has waited for its client longest; false if there is none. */
+/* Closes the connection that has waited for its client longest, or else one whose client has read nothing of
+ * its answer for STALLED_MS; false if there is none. */
 bool loop_make_room(struct loop *loop);
 
 #endif

@@ -1,7 +1,9 @@
 #include "http/transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -64,6 +66,13 @@ ssize_t transport_send_file(const struct transport *transport, int file, int64_t
     if (transport->tls != NULL)
         return tls_send_file(transport->tls, file, offset, size);
     return outcome(sendfile(transport->fd, file, &at, size));
+}
+
+int64_t transport_queued(const struct transport *transport)
+{
+    int queued = 0;
+
+    return ioctl(transport->fd, SIOCOUTQ, &queued) == 0 ? queued : 0;
 }
 
 void transport_finish(const struct transport *transport)

@@ -43,6 +43,9 @@ bool wait_is_clients(const struct wait *wait);
 /* One whose time is over; NULL if there is none. */
 struct wait *waits_expired(const struct waits *waits, int64_t now_ms);
 
+/* The one that has waited for this longest; NULL if none does. */
+struct wait *waits_first(const struct waits *waits, enum wait_kind kind);
+
 /* The one that has waited for its client longest; NULL if none does. */
 struct wait *waits_longest(const struct waits *waits);
 
