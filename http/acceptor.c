@@ -24,7 +24,7 @@ static bool has_better(const struct loop *one, const struct loop *other)
     int waiting = atomic_load(&one->waiting), others = atomic_load(&other->waiting);
 
     if (waiting == 0 && others == 0)
-        return atomic_load(&one->unread_since_ms) < atomic_load(&other->unread_since_ms);
+        return atomic_load(&one->stalled) > atomic_load(&other->stalled);
     return waiting > others;
 }
 

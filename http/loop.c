@@ -35,14 +35,16 @@ static void unready(struct loop *loop, struct connection *connection)
 
 void loop_wait_for(struct loop *loop, struct connection *connection, enum wait_kind kind)
 {
-    int change = -(int)wait_is_clients(&connection->wait);
+    struct wait *wait = &connection->wait;
+    int waiting = -(int)wait_is_clients(wait), stalled = -(int)(wait->kind == WAIT_STALLED);
 
-    waits_set(&loop->waits, &connection->wait, kind, loop->now_ms);
-    change += (int)wait_is_clients(&connection->wait);
-    const struct wait *unread = waits_first(&loop->waits, WAIT_SEND);
-    atomic_store(&loop->unread_since_ms, unread == NULL ? INT64_MAX : unread->since_ms);
-    if (change != 0)
-        atomic_fetch_add(&loop->waiting, change);
+    waits_set(&loop->waits, wait, kind, loop->now_ms);
+    waiting += (int)wait_is_clients(wait);
+    stalled += (int)(kind == WAIT_STALLED);
+    if (waiting != 0)
+        atomic_fetch_add(&loop->waiting, waiting);
+    if (stalled != 0)
+        atomic_fetch_add(&loop->stalled, stalled);
 }
 
 bool loop_watch(struct loop *loop, struct connection *connection)
@@ -68,28 +70,18 @@ static struct connection *connection_of(struct wait *wait)
     return (struct connection *)(void *)((char *)wait - offsetof(struct connection, wait));
 }
 
-/* NULL if all clients have read something lately. */
-static struct wait *stalled_longest(struct loop *loop)
-{
-    struct wait *first;
-
-    while ((first = waits_first(&loop->waits, WAIT_SEND)) != NULL &&
-           loop->now_ms - first->since_ms >= STALLED_MS)
-        if (connection_stalls(connection_of(first)))
-            return first;
-    return NULL;
-}
-
 bool loop_make_room(struct loop *loop)
 {
-    struct wait *longest = waits_longest(&loop->waits);
+    struct wait *wait = waits_longest(&loop->waits);
 
-    if (longest == NULL)
-        longest = stalled_longest(loop);
-    if (longest == NULL)
-        return false;
-    connection_close(connection_of(longest));
-    return true;
+    if (wait != NULL) {
+        connection_close(connection_of(wait));
+        return true;
+    }
+    while ((wait = waits_first(&loop->waits, WAIT_STALLED)) != NULL)
+        if (connection_look(connection_of(wait)))
+            return true;
+    return false;
 }
 
 /* ---- mail ---- */
@@ -308,7 +300,9 @@ static void limits_set(struct loop *loop)
     loop->waits.limit_ms[WAIT_BODY] = 3 * settings->request_timeout_ms;
     loop->waits.limit_ms[WAIT_IDLE] = settings->keepalive_timeout_ms;
     loop->waits.limit_ms[WAIT_LINGER] = LINGER_MS;
-    loop->waits.limit_ms[WAIT_SEND] = settings->send_timeout_ms;
+    loop->stalled_ms = settings->send_timeout_ms < STALLED_MS ? settings->send_timeout_ms : STALLED_MS;
+    loop->waits.limit_ms[WAIT_SEND] = LOOK_MS;
+    loop->waits.limit_ms[WAIT_STALLED] = settings->send_timeout_ms - loop->stalled_ms;
     loop->waits.limit_ms[WAIT_PAUSE] = HTTP_LATER_MS;
 }
 
@@ -335,7 +329,6 @@ enum status loop_open(struct site *site, bool accepts, struct loop **out, struct
     STAILQ_INIT(&loop->mail);
     pthread_mutex_init(&loop->mail_mutex, NULL);
     waits_init(&loop->waits);
-    loop->unread_since_ms = INT64_MAX;
     limits_set(loop);
     *out = loop;
     if (!descriptors_open(loop))

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-enum { LINGER_MS = 2000, STALLED_MS = 5000 };
+enum { LINGER_MS = 2000, LOOK_MS = 1000, STALLED_MS = 5000 };
 
 struct loop {
     struct site *site;
@@ -30,10 +30,11 @@ struct loop {
     int64_t accept_again_at_ms; /* 0: it takes them now; else the process was out of descriptors */
     int64_t stop_at_ms;         /* 0: no stop yet */
 
-    atomic_int count;                /* its connections, with those on their way to it */
-    atomic_int waiting;              /* of them, those that wait for their client */
-    _Atomic int64_t unread_since_ms; /* since when a client reads nothing; INT64_MAX: all do */
-    int share;                       /* how many it may have */
+    atomic_int count;   /* its connections, with those on their way to it */
+    atomic_int waiting; /* of them, those that wait for their client */
+    atomic_int stalled; /* those whose client has read nothing of its answer for STALLED_MS */
+    int64_t stalled_ms; /* STALLED_MS, or send_timeout_ms if that is less */
+    int share;          /* how many it may have */
 
     pthread_mutex_t mail_mutex;
     STAILQ_HEAD(mail_queue, connection) mail;

@@ -89,6 +89,13 @@ ssize_t transport_discard(const struct transport *transport)
     return outcome(recv(transport->fd, dropped, sizeof dropped, 0));
 }
 
+void transport_abort(const struct transport *transport)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void transport_close(struct transport *transport)
 {
     tls_connection_close(transport->tls);

@@ -34,6 +34,10 @@ void transport_finish(const struct transport *transport);
 /* Reads and forgets what the other side still sends. As transport_read(). */
 ssize_t transport_discard(const struct transport *transport);
 
+/* What the socket has taken and not sent is forgotten when it is closed: else it would be kept for a client
+ * that does not read. */
+void transport_abort(const struct transport *transport);
+
 void transport_close(struct transport *transport);
 
 #endif

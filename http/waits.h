@@ -12,12 +12,13 @@
 
 enum wait_kind {
     WAIT_NONE,
-    WAIT_HEAD,   /* for a whole head, with the handshake before it */
-    WAIT_BODY,   /* for a whole body */
-    WAIT_IDLE,   /* for the next request */
-    WAIT_LINGER, /* for the client's end, behind the last answer */
-    WAIT_SEND,   /* for the client to take something */
-    WAIT_PAUSE,  /* for there to be something to send */
+    WAIT_HEAD,    /* for a whole head, with the handshake before it */
+    WAIT_BODY,    /* for a whole body */
+    WAIT_IDLE,    /* for the next request */
+    WAIT_LINGER,  /* for the client's end, behind the last answer */
+    WAIT_SEND,    /* for the client to take something, and to be looked at meanwhile */
+    WAIT_STALLED, /* the same, of one that has taken nothing for long */
+    WAIT_PAUSE,   /* for there to be something to send */
     WAIT_KINDS,
 };
 
