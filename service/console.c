@@ -1,8 +1,8 @@
 #include "service/console.h"
 
+#include "auth/audit.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "service/audit.h"
 #include "service/console_parts.h"
 #include "service/handlers.h"
 
@@ -142,7 +142,8 @@ static void act_note(const struct console *console)
                       .status = failed ? errors_http(errors) : 200,
                       .code = failed ? (int)errors->items[0].code : 0};
 
-    audit_note(&console->context, &act);
+    const struct visit visit = visit_of(&console->context);
+    audit_note(&visit, &act);
 }
 
 /* What was not read by anybody, a token for example, is not told as a success. */

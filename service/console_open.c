@@ -1,8 +1,8 @@
 /* Where the console works, and as whom: see console_parts.h. */
+#include "auth/audit.h"
+#include "auth/secrets.h"
 #include "host/settle.h"
-#include "service/audit.h"
 #include "service/console_parts.h"
-#include "service/secrets.h"
 
 #include <pwd.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* New passwords, as people type them. */
+#include "auth/secrets.h"
 #include "service/console_parts.h"
-#include "service/secrets.h"
 
 #include <errno.h>
 #include <poll.h>

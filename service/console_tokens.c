@@ -1,7 +1,7 @@
 /* pktcapd token ... */
+#include "auth/secrets.h"
 #include "core/clock.h"
 #include "service/console_parts.h"
-#include "service/secrets.h"
 
 enum status console_token_add(struct console *console)
 {

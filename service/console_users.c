@@ -1,6 +1,6 @@
 /* pktcapd user ... */
+#include "auth/secrets.h"
 #include "service/console_parts.h"
-#include "service/secrets.h"
 
 #include <string.h>
 
