@@ -93,8 +93,11 @@ int suite_files(struct fixture *fixture);
 int suite_leases(struct fixture *fixture);
 int suite_people(struct fixture *fixture);
 int suite_owners(struct fixture *fixture);
+int suite_readers(struct fixture *fixture);
+int suite_stored(struct fixture *fixture);
 int suite_audit(struct fixture *fixture);
 int suite_crowd(struct fixture *fixture);
 int suite_crash(struct fixture *fixture);
+int suite_people_crash(struct fixture *fixture);
 
 #endif
