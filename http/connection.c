@@ -84,6 +84,14 @@ bool connection_is_cut(const struct connection *connection)
     return true;
 }
 
+/* From now on the client is to take something. */
+static void send_wait(struct connection *connection)
+{
+    connection->read_ms = connection->loop->now_ms;
+    connection->queued = transport_queued(&connection->transport);
+    loop_wait_for(connection->loop, connection, WAIT_SEND);
+}
+
 /* ---- answers by the server itself ---- */
 
 void connection_refuse(struct connection *connection, int status, const char *message)
@@ -101,8 +109,10 @@ void connection_refuse(struct connection *connection, int status, const char *me
     const struct output_form form = {.tls = connection->transport.tls != NULL, .minor = 1};
     settings->refuse(status, message, response);
     response->status = status;
+    if (status == 503)
+        (void)http_add_header(response, "Retry-After", "1");
     connection->state = CONNECTION_SENDING;
-    loop_wait_for(connection->loop, connection, WAIT_SEND);
+    send_wait(connection);
     if (output_start(&exchange->output, &form, &exchange->keep))
         answer_send(connection);
     else
@@ -126,7 +136,6 @@ static void hand_over(struct connection *connection)
         loop_wait_for(loop, connection, WAIT_PAUSE);
         return;
     }
-    (void)http_add_header(&connection->exchange->output.response, "Retry-After", "1");
     connection_refuse(connection, 503, "the service has too many requests to answer; try again");
 }
 
@@ -195,12 +204,12 @@ static void progress_follow(struct connection *connection, enum output_progress 
         break;
     case OUTPUT_TURN:
         loop_make_ready(loop, connection);
-        loop_wait_for(loop, connection, WAIT_SEND);
+        send_wait(connection);
         break;
     case OUTPUT_AGAIN:
         connection->writable = false;
         if (taken)
-            loop_wait_for(loop, connection, WAIT_SEND);
+            send_wait(connection);
         break;
     case OUTPUT_PRODUCE:
         hand_over(connection);
@@ -224,6 +233,26 @@ static void answer_send(struct connection *connection)
     enum output_progress progress =
         output_send(&connection->exchange->output, &connection->transport, &taken);
     progress_follow(connection, progress, taken);
+}
+
+/* The socket holds megabytes: it may take nothing for long while the client reads steadily. */
+bool connection_look(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    int64_t queued = transport_queued(&connection->transport);
+    bool reads = queued != connection->queued;
+
+    if (reads)
+        connection->read_ms = loop->now_ms;
+    connection->queued = queued;
+    if (connection->wait.kind == WAIT_STALLED && !reads) {
+        transport_abort(&connection->transport);
+        connection_close(connection);
+        return true;
+    }
+    loop_wait_for(loop, connection,
+                  loop->now_ms - connection->read_ms >= loop->stalled_ms ? WAIT_STALLED : WAIT_SEND);
+    return false;
 }
 
 /* ---- on a handler thread ---- */
@@ -341,6 +370,8 @@ void connection_expire(struct connection *connection)
 
     if (connection->state == CONNECTION_PAUSED)
         hand_over(connection);
+    else if (connection->wait.kind == WAIT_SEND || connection->wait.kind == WAIT_STALLED)
+        (void)connection_look(connection);
     else if ((connection->wait.kind == WAIT_HEAD || connection->wait.kind == WAIT_BODY) && said_something)
         connection_refuse(connection, 408, "the request did not arrive in time");
     else

@@ -10,6 +10,7 @@
 #ifndef PKTCAPD_HTTP_CONNECTION_H
 #define PKTCAPD_HTTP_CONNECTION_H
 
+#include "http/addresses.h"
 #include "http/chunked.h"
 #include "http/head.h"
 #include "http/output.h"
@@ -48,6 +49,7 @@ struct connection {
     enum connection_state state;
     struct transport transport;
     char peer[HTTP_PEER_SIZE];
+    struct address_key address;
     struct loop *loop;
     struct exchange *exchange; /* NULL between requests */
 
@@ -61,6 +63,8 @@ struct connection {
     bool skipped_line;       /* one empty line before a request is forgiven (RFC 9112, section 2.2) */
 
     enum output_progress progress; /* how far the handler thread got with sending */
+    int64_t queued;                /* bytes that the client had not acknowledged, */
+    int64_t read_ms;               /* and when that was last seen to change, monotonic */
 
     struct wait wait;
     LIST_ENTRY(connection) all;
@@ -86,6 +90,10 @@ void connection_handled(struct connection *connection);
 
 /* Its time for what it waits for is over. */
 void connection_expire(struct connection *connection);
+
+/* Looks whether its client has read something of the answer lately, were it only of what the socket holds.
+ * True: it had stalled, and still does, and is closed. */
+bool connection_look(struct connection *connection);
 
 /* Answers an error by the server itself and closes. */
 void connection_refuse(struct connection *connection, int status, const char *message);

@@ -35,12 +35,16 @@ static void unready(struct loop *loop, struct connection *connection)
 
 void loop_wait_for(struct loop *loop, struct connection *connection, enum wait_kind kind)
 {
-    int change = -(int)wait_is_clients(&connection->wait);
+    struct wait *wait = &connection->wait;
+    int waiting = -(int)wait_is_clients(wait), stalled = -(int)(wait->kind == WAIT_STALLED);
 
-    waits_set(&loop->waits, &connection->wait, kind, loop->now_ms);
-    change += (int)wait_is_clients(&connection->wait);
-    if (change != 0)
-        atomic_fetch_add(&loop->waiting, change);
+    waits_set(&loop->waits, wait, kind, loop->now_ms);
+    waiting += (int)wait_is_clients(wait);
+    stalled += (int)(kind == WAIT_STALLED);
+    if (waiting != 0)
+        atomic_fetch_add(&loop->waiting, waiting);
+    if (stalled != 0)
+        atomic_fetch_add(&loop->stalled, stalled);
 }
 
 bool loop_watch(struct loop *loop, struct connection *connection)
@@ -57,6 +61,8 @@ void loop_forget(struct loop *loop, struct connection *connection)
     LIST_REMOVE(connection, all);
     LIST_INSERT_HEAD(&loop->closed, connection, all);
     atomic_fetch_sub(&loop->count, 1);
+    if (loop->site->addresses != NULL)
+        addresses_leave(loop->site->addresses, &connection->address);
 }
 
 static struct connection *connection_of(struct wait *wait)
@@ -66,12 +72,16 @@ static struct connection *connection_of(struct wait *wait)
 
 bool loop_make_room(struct loop *loop)
 {
-    struct wait *longest = waits_longest(&loop->waits);
+    struct wait *wait = waits_longest(&loop->waits);
 
-    if (longest == NULL)
-        return false;
-    connection_close(connection_of(longest));
-    return true;
+    if (wait != NULL) {
+        connection_close(connection_of(wait));
+        return true;
+    }
+    while ((wait = waits_first(&loop->waits, WAIT_STALLED)) != NULL)
+        if (connection_look(connection_of(wait)))
+            return true;
+    return false;
 }
 
 /* ---- mail ---- */
@@ -290,7 +300,9 @@ static void limits_set(struct loop *loop)
     loop->waits.limit_ms[WAIT_BODY] = 3 * settings->request_timeout_ms;
     loop->waits.limit_ms[WAIT_IDLE] = settings->keepalive_timeout_ms;
     loop->waits.limit_ms[WAIT_LINGER] = LINGER_MS;
-    loop->waits.limit_ms[WAIT_SEND] = settings->send_timeout_ms;
+    loop->stalled_ms = settings->send_timeout_ms < STALLED_MS ? settings->send_timeout_ms : STALLED_MS;
+    loop->waits.limit_ms[WAIT_SEND] = LOOK_MS;
+    loop->waits.limit_ms[WAIT_STALLED] = settings->send_timeout_ms - loop->stalled_ms;
     loop->waits.limit_ms[WAIT_PAUSE] = HTTP_LATER_MS;
 }
 

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-enum { LINGER_MS = 2000 };
+enum { LINGER_MS = 2000, LOOK_MS = 1000, STALLED_MS = 5000 };
 
 struct loop {
     struct site *site;
@@ -32,6 +32,8 @@ struct loop {
 
     atomic_int count;   /* its connections, with those on their way to it */
     atomic_int waiting; /* of them, those that wait for their client */
+    atomic_int stalled; /* those whose client has read nothing of its answer for STALLED_MS */
+    int64_t stalled_ms; /* STALLED_MS, or send_timeout_ms if that is less */
     int share;          /* how many it may have */
 
     pthread_mutex_t mail_mutex;
@@ -60,7 +62,8 @@ void loop_wait_for(struct loop *loop, struct connection *connection, enum wait_k
 bool loop_watch(struct loop *loop, struct connection *connection);
 void loop_forget(struct loop *loop, struct connection *connection);
 
-/* Closes the connection that has waited for its client longest; false if there is none. */
+/* Closes the connection that has waited for its client longest, or else one whose client has read nothing of
+ * its answer for STALLED_MS; false if there is none. */
 bool loop_make_room(struct loop *loop);
 
 #endif

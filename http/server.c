@@ -22,6 +22,7 @@ static void server_free(struct http_server *server)
     if (server->site.listener >= 0)
         close(server->site.listener);
     tls_close(server->site.tls);
+    addresses_close(server->site.addresses);
     pthread_mutex_destroy(&server->site.tls_mutex);
     free(server);
 }
@@ -42,7 +43,11 @@ static void threads_stop(struct http_server *server)
 /* All loops are there before the first of them runs: it deals out to the others. */
 static enum status site_open(struct site *site, struct error *error)
 {
+    int64_t most = site->settings.max_connections_per_address;
     enum status status = STATUS_OK;
+
+    if (most > 0 && (site->addresses = addresses_open(most)) == NULL)
+        return error_set(error, ERROR_HOST, NULL, "out of memory");
 
     for (int i = 0; i < LOOPS && status == STATUS_OK; i++)
         status = loop_open(site, i == 0, &site->loops[i], error);

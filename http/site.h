@@ -2,6 +2,7 @@
 #ifndef PKTCAPD_HTTP_SITE_H
 #define PKTCAPD_HTTP_SITE_H
 
+#include "http/addresses.h"
 #include "http/crew.h"
 #include "http/server.h"
 #include "http/tls.h"
@@ -18,6 +19,8 @@ struct site {
     struct crew *crew;
     struct loop *loops[LOOPS];
     int listener;
+    struct addresses *addresses; /* NULL: no limit */
+    int64_t told_ms;             /* the acceptor's: when it last said that it turns some away */
 
     pthread_mutex_t tls_mutex;
     struct tls *tls; /* NULL: plain HTTP */

@@ -1,7 +1,9 @@
 #include "http/transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +68,13 @@ ssize_t transport_send_file(const struct transport *transport, int file, int64_t
     return outcome(sendfile(transport->fd, file, &at, size));
 }
 
+int64_t transport_queued(const struct transport *transport)
+{
+    int queued = 0;
+
+    return ioctl(transport->fd, SIOCOUTQ, &queued) == 0 ? queued : 0;
+}
+
 void transport_finish(const struct transport *transport)
 {
     if (transport->tls != NULL)
@@ -78,6 +87,13 @@ ssize_t transport_discard(const struct transport *transport)
     char dropped[RECORD_MAX];
 
     return outcome(recv(transport->fd, dropped, sizeof dropped, 0));
+}
+
+void transport_abort(const struct transport *transport)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void transport_close(struct transport *transport)

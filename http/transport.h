@@ -25,11 +25,18 @@ ssize_t transport_write(const struct transport *transport, const struct iovec *p
 /* Sends at most size bytes of a file from offset on. Bytes, 0 where the file ends, or one of the above. */
 ssize_t transport_send_file(const struct transport *transport, int file, int64_t offset, size_t size);
 
+/* Bytes that the socket has taken and the other side has not acknowledged. */
+int64_t transport_queued(const struct transport *transport);
+
 /* Tells the other side that nothing will follow. */
 void transport_finish(const struct transport *transport);
 
 /* Reads and forgets what the other side still sends. As transport_read(). */
 ssize_t transport_discard(const struct transport *transport);
+
+/* What the socket has taken and not sent is forgotten when it is closed: else it would be kept for a client
+ * that does not read. */
+void transport_abort(const struct transport *transport);
 
 void transport_close(struct transport *transport);
 

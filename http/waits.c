@@ -31,6 +31,11 @@ struct wait *waits_expired(const struct waits *waits, int64_t now_ms)
     return NULL;
 }
 
+struct wait *waits_first(const struct waits *waits, enum wait_kind kind)
+{
+    return TAILQ_FIRST(&waits->queues[kind]);
+}
+
 struct wait *waits_longest(const struct waits *waits)
 {
     struct wait *longest = NULL;

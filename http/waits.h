@@ -12,12 +12,13 @@
 
 enum wait_kind {
     WAIT_NONE,
-    WAIT_HEAD,   /* for a whole head, with the handshake before it */
-    WAIT_BODY,   /* for a whole body */
-    WAIT_IDLE,   /* for the next request */
-    WAIT_LINGER, /* for the client's end, behind the last answer */
-    WAIT_SEND,   /* for the client to take something */
-    WAIT_PAUSE,  /* for there to be something to send */
+    WAIT_HEAD,    /* for a whole head, with the handshake before it */
+    WAIT_BODY,    /* for a whole body */
+    WAIT_IDLE,    /* for the next request */
+    WAIT_LINGER,  /* for the client's end, behind the last answer */
+    WAIT_SEND,    /* for the client to take something, and to be looked at meanwhile */
+    WAIT_STALLED, /* the same, of one that has taken nothing for long */
+    WAIT_PAUSE,   /* for there to be something to send */
     WAIT_KINDS,
 };
 
@@ -42,6 +43,9 @@ bool wait_is_clients(const struct wait *wait);
 
 /* One whose time is over; NULL if there is none. */
 struct wait *waits_expired(const struct waits *waits, int64_t now_ms);
+
+/* The one that has waited for this longest; NULL if none does. */
+struct wait *waits_first(const struct waits *waits, enum wait_kind kind);
 
 /* The one that has waited for its client longest; NULL if none does. */
 struct wait *waits_longest(const struct waits *waits);

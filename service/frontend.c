@@ -1,14 +1,14 @@
 #include "service/frontend.h"
 
+#include "auth/audit.h"
+#include "auth/guard.h"
+#include "auth/secrets.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/settle.h"
 #include "host/signals.h"
-#include "service/audit.h"
-#include "service/guard.h"
 #include "service/http.h"
 #include "service/people.h"
-#include "service/secrets.h"
 #include "service/tls_files.h"
 
 #include <errno.h>
@@ -131,7 +131,7 @@ static enum status http_open_with(const struct service *service, int tls_channel
 }
 
 /* For each connection one, and a download of a ring opens all its files first. */
-static void allow_many_files(void)
+static void allow_many_files(const struct config *config)
 {
     struct rlimit limit;
 
@@ -140,6 +140,10 @@ static void allow_many_files(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         log_warning("cannot raise the limit of open files: %s", strerror(errno));
+    if (http_max_connections(config) < config->max_connections)
+        log_warning("max_connections is %lld, but the limit of open files is %lld: at most %lld connections",
+                    (long long)config->max_connections, (long long)limit.rlim_cur,
+                    (long long)http_max_connections(config));
 }
 
 int frontend_run(const struct config *config, int tls_channel)
@@ -152,7 +156,7 @@ int frontend_run(const struct config *config, int tls_channel)
     prctl(PR_SET_NAME, "pktcapd-rest");
     /* An arena for each thread: requests allocate much, and glibc would let dozens of threads share a few. */
     mallopt(M_ARENA_MAX, (int)config->http_threads + 4);
-    allow_many_files();
+    allow_many_files(config);
     int signal_fd = signals_open(false);
     enum status status = settle(config->user, config->data_dir, NO_CAPABILITY, &directory, &error);
     if (status == STATUS_OK)

@@ -8,9 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 64 * 1024 };
+enum {
+    BODY_MAX = 64 * 1024,
+    FILES_RESERVED = 64,  /* open files of the front end itself */
+    FILES_PER_THREAD = 4, /* of a handle of the store */
+    CONNECTIONS_LEAST = 16,
+};
 
 static const char JSON[] = "application/json";
 
@@ -205,13 +211,27 @@ static void thread_close(void *state)
     free(thread);
 }
 
+/* Each has its descriptor, and may download a file. */
+int64_t http_max_connections(const struct config *config)
+{
+    int64_t reserved = FILES_RESERVED + FILES_PER_THREAD * config->http_threads;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX)
+        return config->max_connections;
+    int64_t possible = ((int64_t)limit.rlim_cur - reserved) / 2;
+    if (possible < CONNECTIONS_LEAST)
+        possible = CONNECTIONS_LEAST;
+    return possible < config->max_connections ? possible : config->max_connections;
+}
+
 enum status http_open(const struct service *service, struct tls *tls, struct http_server **server,
                       struct error *error)
 {
     const struct config *config = service->config;
     const struct http_settings settings = {
         .listen = config->listen,
-        .max_connections = config->max_connections,
+        .max_connections = http_max_connections(config),
         .max_connections_per_address = config->max_connections_per_address,
         .max_header = config->max_header_kb * 1024,
         .max_body = BODY_MAX,

@@ -19,8 +19,9 @@ static int pair_read(const char *from)
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-/* Decodes length bytes into out, which has room for as many and a NUL. False: they cannot be decoded. */
-static bool decode(const char *from, size_t length, bool plus_is_space, char *out)
+/* Decodes length bytes into out, which has room for as many and a NUL. False: they cannot be decoded. A slash
+ * of a path that is encoded would be one name to a proxy, and two to us. */
+static bool decode(const char *from, size_t length, bool is_path, char *out)
 {
     size_t used = 0;
 
@@ -28,10 +29,10 @@ static bool decode(const char *from, size_t length, bool plus_is_space, char *ou
         int c = (unsigned char)from[i];
         if (c == '%') {
             c = length - i > 2 ? pair_read(from + i + 1) : -1;
-            if (c <= 0)
+            if (c <= 0 || (is_path && c == '/'))
                 return false;
             i += 2;
-        } else if (c == '+' && plus_is_space) {
+        } else if (c == '+' && !is_path) {
             c = ' ';
         }
         out[used++] = (char)c;
@@ -47,13 +48,13 @@ static bool parameter_read(const char *from, size_t length, char **out, struct p
     size_t name_length = equals == NULL ? length : (size_t)(equals - from);
 
     parameter->name = *out;
-    if (!decode(from, name_length, true, *out))
+    if (!decode(from, name_length, false, *out))
         return false;
     *out += strlen(*out) + 1;
     parameter->value = *out;
     if (equals == NULL)
         **out = '\0';
-    else if (!decode(equals + 1, length - name_length - 1, true, *out))
+    else if (!decode(equals + 1, length - name_length - 1, false, *out))
         return false;
     *out += strlen(*out) + 1;
     return true;
@@ -79,10 +80,11 @@ void target_read(const struct http_request *request, char path[TARGET_SIZE], cha
 
     path[0] = '\0';
     if (length >= TARGET_SIZE || strlen(request->query) >= TARGET_SIZE - 2 * PARAMETERS_MAX ||
-        !decode(request->path, length, false, path))
-        errors_add(
-            &call->errors, ERROR_BAD_REQUEST, NULL,
-            "the address is too long, or holds a NUL character or a percent sign without two hex digits");
+        !decode(request->path, length, true, path))
+        errors_add(&call->errors, ERROR_BAD_REQUEST, NULL,
+                   "the address is too long, or holds a NUL character, an encoded slash, or a percent sign "
+                   "without two "
+                   "hex digits");
     else if (!query_read(request->query, query, call))
         errors_add(&call->errors, ERROR_BAD_PARAMETER, NULL,
                    "the query string cannot be read, or has more than %d parameters", PARAMETERS_MAX);

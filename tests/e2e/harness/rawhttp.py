@@ -3,6 +3,7 @@ import base64
 import socket
 
 from harness.client import ADMIN
+from harness.wait import SLOW
 
 
 def authorization(auth=ADMIN):
@@ -18,8 +19,15 @@ class Answer:
 class RawHttp:
     """One connection: send bytes, read answers one by one."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+    def __init__(self, port, source=None, receive_buffer=None):
+        """From another address of this host; with room for so few bytes of what the server sends."""
+        self.socket = socket.socket()
+        self.socket.settimeout(10 * SLOW)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source is not None:
+            self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", port))
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):
