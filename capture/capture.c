@@ -17,7 +17,6 @@ enum {
     LOOK_MS = 1000, /* how often the interface is looked at, traffic or not */
     COUNT_MS = 20,  /* what the disk gets before the counters ask it again */
     NAP_MOST_MS = 16,
-    READ_MOST = WRITER_BATCH_SIZE, /* bytes, of one read */
 };
 
 static void notify(const struct capture *capture)
@@ -63,26 +62,6 @@ void capture_count(struct capture *capture)
         counters->packets_dropped_interface =
             capture->interface_dropped_before +
             (int64_t)(capture->interface_dropped - capture->interface_dropped_start);
-}
-
-/* What the tap did in this worker's time, for the statistics at the end of a file. */
-static void summarize(const struct capture *capture, struct sink_summary *summary)
-{
-    struct tap_statistics statistics = {0};
-
-    if (capture->tap != NULL)
-        tap_read_statistics(capture->tap, &statistics);
-    /* What the tap took in behind a limit is no part of the capture. */
-    *summary = (struct sink_summary){
-        .started_ns = capture->opened_ns,
-        .ended_ns = clock_now_ns(),
-        .matched = capture->packets - capture->packets_before + capture->skipped + statistics.dropped,
-        .dropped = statistics.dropped,
-        .skipped = capture->skipped,
-        .dropped_interface = capture->interface_dropped < capture->interface_dropped_start
-                                 ? 0
-                                 : (int64_t)(capture->interface_dropped - capture->interface_dropped_start),
-    };
 }
 
 static void report_publish(struct capture *capture, enum capture_phase phase)
@@ -148,85 +127,6 @@ bool capture_has_ended(const struct capture *capture)
 
 /* ---- running ---- */
 
-/* A file is full: in a ring, this packet begins the next. */
-static bool start_file(struct capture *capture, const struct packet *packet)
-{
-    struct sink_summary summary;
-
-    if (capture->ring == NULL)
-        return false;
-    summarize(capture, &summary);
-    writer_start_file(capture->writer, packet, &summary);
-    capture->size = (int64_t)capture->sink.header_size;
-    return true;
-}
-
-static bool take_packet(void *context, const struct packet *packet)
-{
-    struct capture *capture = context;
-    int64_t limit = capture->plan.session.limits.packets;
-
-    if (capture->limit_reached != 0)
-        return false;
-    if (capture->cutoff_ns != 0 && packet->timestamp_ns > capture->cutoff_ns)
-        return true;
-    if (!rate_admits(&capture->rate, packet->timestamp_ns)) {
-        capture->skipped++;
-        return true;
-    }
-    int64_t size = (int64_t)writer_packet_size(capture->writer, packet->captured);
-    if (capture->size + size > capture->size_limit && !start_file(capture, packet)) {
-        capture->limit_reached = STOP_FILE_SIZE;
-        return false;
-    }
-    size = (int64_t)writer_append(capture->writer, packet, (size_t)size);
-    capture->size += size;
-    capture->read_bytes += size;
-    if (++capture->packets == limit)
-        capture->limit_reached = STOP_PACKET_COUNT;
-    return capture->limit_reached == 0 && capture->read_bytes < READ_MOST;
-}
-
-static bool take_for_stream(void *context, const struct packet *packet)
-{
-    struct packet cut = *packet;
-
-    return capture_stream_takes(context, &cut) ? take_packet(context, &cut) : true;
-}
-
-/* One read takes no more than the disk does at a time, so that a slow one does not hold up stop and deadline.
- * *more says that packets are waiting. */
-static int read_packets(struct capture *capture, bool *more)
-{
-    capture->read_bytes = 0;
-    int got = tap_read(capture->tap, capture->echo == NULL ? take_packet : take_for_stream, capture);
-    *more = got == TAP_PACKETS_A_READ || capture->read_bytes >= READ_MOST;
-    return got;
-}
-
-/* Reads what the kernel took in before the stop; a block that is not full comes when it retires. */
-static void drain(struct capture *capture)
-{
-    int64_t give_up_ns = clock_monotonic_ns() + 3 * TAP_RETIRE_MS * NS_PER_MS;
-    struct tap_statistics statistics;
-    struct pollfd ready = {.fd = capture->tap->fd, .events = POLLIN};
-    bool more;
-
-    capture->frozen_ms = clock_now_ms();
-    tap_freeze(capture->tap);
-    writer_hurry(capture->writer);
-    for (;;) {
-        int got = read_packets(capture, &more);
-        tap_read_statistics(capture->tap, &statistics);
-        if (capture->limit_reached != 0 || statistics.waiting <= 0)
-            return;
-        if (got <= 0 && clock_monotonic_ns() >= give_up_ns)
-            return;
-        if (got <= 0)
-            poll(&ready, 1, TAP_RETIRE_MS / 4);
-    }
-}
-
 static void look_at_interface(struct capture *capture)
 {
     struct error error;
@@ -235,7 +135,7 @@ static void look_at_interface(struct capture *capture)
     capture->look_ns = clock_monotonic_ns() + LOOK_MS * NS_PER_MS;
     if (status == STATUS_OK)
         return;
-    drain(capture);
+    capture_drain(capture);
     capture_end_with_error(capture, STOP_INTERFACE_GONE, &error);
 }
 
@@ -245,10 +145,13 @@ static void obey(struct capture *capture)
 
     if (order == ORDER_NONE)
         return;
-    if (order != ORDER_ABANDON)
-        drain(capture);
+    /* What the ring still holds would only take the files further beyond the quota. */
+    if (order != ORDER_ABANDON && order != ORDER_QUOTA)
+        capture_drain(capture);
     if (order == ORDER_TERMINATE)
         capture_end(capture, STATE_STOPPED, STOP_TERMINATED);
+    else if (order == ORDER_QUOTA)
+        capture_end(capture, STATE_FINISHED, STOP_QUOTA);
     else
         suspend(capture, false);
 }
@@ -268,7 +171,7 @@ static void check_limits(struct capture *capture)
     } else if (clock_monotonic_ns() >= capture->deadline_ns) {
         capture_end(capture, STATE_FINISHED, STOP_DURATION);
         capture->cutoff_ns = clock_now_ns() - (clock_monotonic_ns() - capture->deadline_ns);
-        drain(capture);
+        capture_drain(capture);
     }
 }
 
@@ -350,7 +253,7 @@ static void run(struct capture *capture)
     while (!capture_has_ended(capture)) {
         if (!more)
             wait_for_work(capture, got > 0, ready);
-        got = read_packets(capture, &more);
+        got = capture_read_packets(capture, &more);
         check_limits(capture);
         if (!capture_has_ended(capture))
             obey(capture);
@@ -371,7 +274,7 @@ static void close_writer(struct capture *capture)
 
     writer_flush(writer, capture->frozen_ms == 0 ? clock_now_ms() : capture->frozen_ms);
     capture->writer = NULL;
-    summarize(capture, &summary);
+    capture_summarize(capture, &summary);
     writer_close(writer, &summary, &capture->totals);
     check_writer(capture);
 }
@@ -486,6 +389,7 @@ void capture_free(struct capture *capture)
     close(capture->order_fd);
     pthread_mutex_destroy(&capture->mutex);
     rate_free(&capture->rate);
+    allowance_free(&capture->allowance);
     echo_free(capture->echo);
     if (capture->ring != NULL)
         ring_free(capture->ring);

@@ -34,6 +34,7 @@ enum capture_phase { CAPTURE_OPENING, CAPTURE_RUNNING, CAPTURE_ENDED };
 enum capture_order {
     ORDER_NONE,
     ORDER_TERMINATE, /* end the run */
+    ORDER_QUOTA,     /* end the run: its owner's files take all that they may */
     ORDER_SUSPEND,   /* close the file; another worker goes on */
     ORDER_ABANDON,   /* another worker has it already */
 };

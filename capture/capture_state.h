@@ -1,10 +1,12 @@
 /*
- * A capture from within: what its thread works on. Private to capture.c (running and ending) and
- * capture_open.c (getting there).
+ * A capture from within: what its thread works on. Private to capture.c (running and ending),
+ * capture_take.c (taking packets), capture_open.c (getting there), capture_files.c and capture_stream.c
+ * (where the packets go).
  */
 #ifndef PKTCAPD_CAPTURE_CAPTURE_STATE_H
 #define PKTCAPD_CAPTURE_CAPTURE_STATE_H
 
+#include "capture/allowance.h"
 #include "capture/capture.h"
 #include "capture/echo.h"
 #include "capture/point_watch.h"
@@ -45,6 +47,7 @@ struct capture {
     int64_t cutoff_ns;                      /* epoch: packets after it came after the deadline; 0: none yet */
     int64_t read_bytes;                     /* encoded in the read under way */
     int64_t packets, size, size_limit;      /* as encoded: ahead of totals; size and limit are of a file */
+    struct allowance allowance;             /* of all files of the run */
     int64_t packets_before;                 /* by earlier workers of this run */
     int64_t handed_over;                    /* packets, to the writer, by the last flush */
     enum stop_reason limit_reached;         /* no more packets are taken */
@@ -75,6 +78,22 @@ bool capture_has_ended(const struct capture *capture);
 
 /* What it captures is streamed: there is no file. */
 bool capture_is_stream(const struct capture *capture);
+
+/* Wall-clock time at which the duration is over. */
+int64_t capture_deadline_ms(const struct capture *capture);
+
+/* capture_take.c: one read; *more says that packets are waiting. Returns as tap_read(). */
+int capture_read_packets(struct capture *capture, bool *more);
+
+/* Lets no more packets in, and reads what the kernel took in before. */
+void capture_drain(struct capture *capture);
+
+/* What the tap did in this worker's time, for the statistics at the end of a file. */
+void capture_summarize(const struct capture *capture, struct sink_summary *summary);
+
+/* capture_files.c: opens the file or the ring, and takes an earlier worker's over. */
+void capture_open_files(struct capture *capture);
+void capture_take_files_over(struct capture *capture);
 
 /* capture_stream.c: opens the way to the collector, and takes an earlier worker's stream over. */
 void capture_open_stream(struct capture *capture);

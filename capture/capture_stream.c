@@ -32,6 +32,13 @@ void capture_open_stream(struct capture *capture)
         return;
     }
     capture->sink_open = true;
+    capture->size_limit = INT64_MAX;
+    if (!allowance_open(&capture->allowance, INT64_MAX, 1)) {
+        error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
+        capture_hold_back(capture, &error);
+        return;
+    }
+    allowance_add_file(&capture->allowance, 0);
     capture->echo = echo_open(settings.linktype == DLT_EN10MB);
     if (capture->echo == NULL) {
         error_set(&error, ERROR_INTERNAL, NULL, "out of memory");

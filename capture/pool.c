@@ -24,6 +24,7 @@ struct slot {
     struct capture *capture; /* NULL: free */
     struct lease lease;
     char id[UUID_SIZE];
+    bool keeps_files;       /* it is no stream: a quota of bytes concerns it */
     bool started;           /* the store has it as STARTED */
     int64_t reported_at_ms; /* monotonic, of the last report to the store */
     struct run reported;    /* and what it said */
@@ -101,7 +102,9 @@ static bool capture_begin(struct pool *pool, struct slot *slot, const struct cap
 {
     struct error error, store_error;
 
-    *slot = (struct slot){.lease = plan->lease, .started = plan->lease.resumed};
+    *slot = (struct slot){.lease = plan->lease,
+                          .started = plan->lease.resumed,
+                          .keeps_files = plan->session.request.capmode != CAPMODE_STREAM};
     memcpy(slot->id, plan->session.id, sizeof slot->id);
     slot->reported_at_ms = clock_monotonic_ms();
     slot->reported = plan->session.run;
@@ -301,6 +304,8 @@ static void orders_carry(struct pool *pool, size_t count)
             capture_give_order(slot->capture, ORDER_ABANDON);
         else if (pool->reports[i].stop_requested)
             capture_give_order(slot->capture, ORDER_TERMINATE);
+        else if (pool->reports[i].over_quota && slot->keeps_files)
+            capture_give_order(slot->capture, ORDER_QUOTA);
     }
 }
 

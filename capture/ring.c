@@ -92,10 +92,10 @@ static void remove_file(const struct ring *ring, const struct run_file *file)
         log_warning("cannot remove %s: %s", file->file, strerror(errno));
 }
 
-/* Takes the oldest out of the list until no more than the ring may have are there, and then away. */
-static void evict(struct ring *ring, struct sink *sink)
+/* Takes the oldest out of the list until no more than so many are there, and then away. */
+static void evict(struct ring *ring, struct sink *sink, size_t most)
 {
-    while (ring->count > ring->settings.most) {
+    while (ring->count > most) {
         pthread_mutex_lock(&ring->mutex);
         struct run_file oldest = ring->files[0];
         ring->overwritten += oldest.packets;
@@ -207,11 +207,13 @@ static enum status ring_rotate(struct sink *sink, const struct sink_summary *sum
     enum status status = capture_file_finish(&ring->file, summary, error);
 
     note_growth(ring, sink, NULL);
-    if (status == STATUS_OK)
-        status = next_file(ring, error);
     if (status != STATUS_OK)
         return status;
-    evict(ring, sink);
+    /* Room first, so that there are never more files than the ring may have; but one there is always. */
+    evict(ring, sink, ring->settings.most > 1 ? ring->settings.most - 1 : 1);
+    if ((status = next_file(ring, error)) != STATUS_OK)
+        return status;
+    evict(ring, sink, ring->settings.most);
     note_growth(ring, sink, NULL);
     return STATUS_OK;
 }
@@ -440,7 +442,7 @@ enum status ring_reopen(struct ring *ring, const struct ring_known *known, struc
     }
     ledger_write(ring);
     *sink = sink_of(ring);
-    evict(ring, sink);
+    evict(ring, sink, ring->settings.most);
     *tally = sum_up(ring);
     tally->last_ns = last_ns;
     return STATUS_OK;

@@ -140,7 +140,7 @@ static enum status delete_user(struct store *store, const char *name, struct err
     static const enum statement STEPS[] = {UNCOUNT_SHARES,        DELETE_USER_SHARES, DISOWN_SESSIONS,
                                            DELETE_USER_CREATIONS, DELETE_USER_STORED, DELETE_USER};
     int64_t key;
-    bool admin;
+    bool admin = false;
     enum status status = user_key(store, name, &key, error);
 
     if (status == STATUS_OK)

@@ -23,8 +23,9 @@ void codec_decode_user(const char *body, size_t length, struct user_body *out, s
 void codec_decode_user_change(const char *body, size_t length, const char *name, struct user_body *out,
                               struct errors *errors);
 
-/* Of the role of this name. What is absent is no limit, not allowed, nowhere. What a role is shown with may
- * come back: the same name, and built_in, which is not looked at. */
+/* Of the role of this name. What is absent is no limit, not allowed, everywhere: only an empty list of points
+ * is nowhere. What a role is shown with may come back: the same name, and built_in, which is not looked at.
+ */
 void codec_decode_role(const char *body, size_t length, const char *name, struct role *role,
                        struct errors *errors);
 

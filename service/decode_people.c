@@ -282,7 +282,7 @@ void codec_decode_role(const char *body, size_t length, const char *name, struct
         {"policy", BODY_POLICY, offsetof(struct role_body, policy), 0},
     };
     static const struct body FIELDS = BODY_OF(ROLE);
-    struct role_body record = {0};
+    struct role_body record = {.policy.points = "*"};
 
     unsigned given = body_read(&FIELDS, body, length, &record, errors);
     *role = (struct role){.kind = record.kind, .policy = record.policy};

@@ -160,11 +160,9 @@ static void handle_route(struct call *call, const struct route_match *match, boo
     struct errors *errors = &call->errors;
 
     call->route = match->route;
-    if (!authorise(call, match, foreign, errors))
-        return;
     media_type_check(call, errors);
     parameters_check(call, match->route, errors);
-    if (errors->count == 0)
+    if (errors->count == 0 && authorise(call, match, foreign, errors))
         call_dispatch(call, match, answer, errors);
 }
 

@@ -52,6 +52,8 @@ static void create_or_forecast(struct call *call, const struct packet_capture_re
     struct session *session = dry_run ? NULL : malloc(sizeof *session);
     struct forecast *forecast = dry_run ? malloc(sizeof *forecast) : NULL;
 
+    if (dry_run)
+        snprintf(call->detail, sizeof call->detail, "dry run");
     if (session == NULL && forecast == NULL) {
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     } else if (!dry_run) {

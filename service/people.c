@@ -20,6 +20,12 @@ static bool is_caller(const struct context *context, const char *name)
     return strcmp(context->who->user, name) == 0;
 }
 
+/* Who finds a token must not be able to make an administrator with a password from it. */
+static bool makes_admins(const struct context *context, const struct role *role)
+{
+    return context->who->way == WAY_TOKEN && role->kind == ROLE_ADMIN;
+}
+
 /* A role of the wrong name is one error of several: the client learns all at once. */
 static void check_role(const struct context *context, const char *name, struct errors *errors)
 {
@@ -27,8 +33,13 @@ static void check_role(const struct context *context, const char *name, struct e
     struct error error;
 
     validate_person_name("role", name, errors);
-    if (!errors_blame(errors, "role") && store_get_role(context->store, name, &role, &error) != STATUS_OK)
+    if (errors_blame(errors, "role"))
+        return;
+    if (store_get_role(context->store, name, &role, &error) != STATUS_OK)
         errors_add_error(errors, &error);
+    else if (makes_admins(context, &role))
+        errors_add(errors, ERROR_FORBIDDEN, "role",
+                   "a token makes no administrators, as role %s would; come in with the password", name);
 }
 
 static enum status first_status(const struct errors *errors)
@@ -154,6 +165,8 @@ static enum status check_change(const struct context *context, const struct user
         return first_status(errors);
     if (request->role != NULL)
         check_role(context, request->role, errors);
+    else if (request->disabled == 0 && user->disabled)
+        check_role(context, user->role, errors);
     if (request->groups != NULL)
         validate_groups(request->groups, errors);
     if (request->password != NULL)
@@ -212,11 +225,29 @@ enum status op_list_users(const struct context *context,
 
 /* ---- roles ---- */
 
+/* All people of a role become what it becomes. */
+static void check_promotion(const struct context *context, const struct role *role, struct errors *errors)
+{
+    struct role before;
+    struct error error;
+
+    if (!makes_admins(context, role))
+        return;
+    enum status status = store_get_role(context->store, role->name, &before, &error);
+    if (status != STATUS_OK && error.code != ERROR_NO_SUCH_ROLE)
+        errors_add_error(errors, &error);
+    else if (status != STATUS_OK || before.kind != ROLE_ADMIN)
+        errors_add(errors, ERROR_FORBIDDEN, "kind",
+                   "a token makes no roles of kind admin; come in with the password");
+}
+
 enum status op_put_role(const struct context *context, const struct role *role, struct errors *errors)
 {
     struct error error;
 
     validate_role(role, errors);
+    if (errors->count == 0)
+        check_promotion(context, role, errors);
     if (errors->count > 0)
         return first_status(errors);
     if (store_put_role(context->store, role, &error) != STATUS_OK)

@@ -26,8 +26,17 @@ class FrontEnd(socket.socket):
         [path] = glob.glob(f"{daemon.data}/workers/*.broker")
         self.settimeout(5 * SLOW)
         directory = os.open(os.path.dirname(path), os.O_RDONLY)  # the path may be longer than addresses are
-        self.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
+        address = f"/proc/self/fd/{directory}/{os.path.basename(path)}"
+        wait_until(lambda: self.connects(address), 10, "a place in the broker's queue")
         os.close(directory)
+
+    def connects(self, address):
+        """A socket with a time limit does not wait for a full queue."""
+        try:
+            self.connect(address)
+            return True
+        except BlockingIOError:
+            return False
 
     def ask(self, verb, netns=b"", size=REQUEST_SIZE, serial=7):
         """(answer, descriptors), or None if the broker closed the connection."""

@@ -510,10 +510,17 @@ PARAMETERS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def known(shared_daemon):
+    """The id of a session."""
+    client = shared_daemon.client
+    return client.terminate(client.create("lo", cappoint="VMKNIC"))["sessionid"]
+
+
 @pytest.mark.parametrize("method, path, code, field", PARAMETERS, ids=[path[:40] for _, path, _, _ in PARAMETERS])
-def test_wrong_parameters(client, method, path, code, field):
+def test_wrong_parameters(client, known, method, path, code, field):
     with pytest.raises(Refused) as refusal:
-        client.json(method, path)
+        client.json(method, path.replace("/session/x", f"/session/{known}"))
     assert (refusal.value.status, refusal.value.code) == (400, code), refusal.value.body
     assert refusal.value.fields()[0][0] == field
 

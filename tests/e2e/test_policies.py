@@ -1,10 +1,14 @@
 """What a role may capture, where to, how long, how much; and the quotas of its people."""
 import concurrent.futures
+import os
+import pathlib
+import signal
 
 import pytest
 
-from harness.client import MANAGER, Refused
+from harness.client import ENDED, MANAGER, Refused
 from harness.people import add_role, add_user, basic, status
+from harness.wait import wait_until
 
 POLICY_CODE, FORBIDDEN, QUOTA_SESSIONS, QUOTA_STORED, QUOTA_HOURLY = 36605, 36604, 36606, 36607, 36608
 NAMES = iter(range(1000))
@@ -79,6 +83,27 @@ def test_what_is_meant_may_not_change_meanwhile(daemon, make_netns, make_netns_w
     alice.ip("link set eth0 alias other")
     bob.ip("link set eth0 alias mine")
     assert status(client, "POST", f"{MANAGER}/session/{session['sessionid']}?action=restart") == (403, POLICY_CODE)
+
+
+def test_what_is_meant_may_not_change_before_it_is_opened(daemon, make_netns, make_netns_wire):
+    """The alias moves to somebody else's interface between the request and the opening."""
+    alice, bob = make_netns("lab-alice"), make_netns("lab-bob")
+    for netns in (alice, bob):
+        make_netns_wire(netns, f"to-{netns.name}")
+    alice.ip("link set eth0 alias mine")
+    _, client = someone(daemon, points=["lab-alice/*"])
+    os.kill(daemon.pid("worker"), signal.SIGSTOP)
+    sessions = [client.create(value, capduration=30) for value in ("mine", "lab-alice/eth0")]
+    alice.ip("link set eth0 alias other")
+    bob.ip("link set eth0 alias mine")
+    daemon.expect_log("ERROR PERMISSION")
+    os.kill(daemon.pid("worker"), signal.SIGCONT)
+    ended = client.wait_end(sessions[0])
+    assert (ended["sessionstatus"], ended["stop_reason"]) == ("ERROR", "PERMISSION")
+    assert ended["errormsg"] == "capvalue mine meant lab-alice/eth0 when it was allowed, and means lab-bob/eth0 now"
+    assert "filelocation" not in ended
+    client.wait_for(sessions[1], "STARTED")
+    client.terminate(sessions[1])
 
 
 def test_points_are_shown_as_the_policy_has_them(daemon, make_netns, make_netns_wire):
@@ -173,32 +198,146 @@ def test_sessions_in_an_hour(daemon, wire):
     assert 1 <= int(answer.headers["Retry-After"]) <= 3600
 
 
-def test_stored_bytes(daemon, make_wire):
+JUMBO = bytes.fromhex("0200000000fe0200000000ff88b5") + bytes(8000)
+RECORD = {"PCAP": 16 + len(JUMBO), "PCAPNG": 44 + len(JUMBO) + 2}  # bytes, at most
+FORMATS = pytest.mark.parametrize("capformat", RECORD)
+
+
+def send_until(ready, wire, frame=JUMBO, what="the end"):
+    """Little at a time: the rings of these daemons are small."""
+    def done():
+        wire.inward.send_all([frame] * 20)
+        return ready()
+
+    wait_until(done, 30, what, pause=0.02)
+
+
+def send_through(session, wire, count):
+    """So many frames, of each of which its file knows."""
+    before = on_disk(session)
+    for sent in range(20, count + 1, 20):
+        wire.inward.send_all([JUMBO] * 20)
+        wait_until(lambda: on_disk(session) > before + sent * len(JUMBO), 10, f"{sent} packets")
+
+
+def has_ended(client, *sessions):
+    return all(client.get(session)["sessionstatus"] in ENDED for session in sessions)
+
+
+def on_disk(session):
+    """Bytes of all files of the newest run."""
+    run = session["runtime"]["run"]
+    directory = pathlib.Path(session["filelocation"]).parent
+    return sum(path.stat().st_size for path in directory.glob(f"run-{run}[-.]*pcap*"))
+
+
+def check_used_up(session, most, record):
+    """It ended with QUOTA, and would have been too large with one packet more."""
+    assert (session["sessionstatus"], session["stop_reason"]) == ("FINISHED", "QUOTA")
+    assert most - record < on_disk(session) <= most
+
+
+@FORMATS
+def test_stored_bytes(daemon, make_wire, capformat):
     """A capture ends with QUOTA before its owner has more than allowed; another is refused until there is room."""
     wire = make_wire(mtu=9000)
     _, client = someone(daemon, max_stored_mb=2)
-    session = client.started(wire.near, capduration=60)
-    frames = [bytes.fromhex("0200000000fe0200000000ff88b5") + bytes(8000)] * 400
-    wire.inward.send_all(frames)
-    session = client.wait_end(session, timeout=10)
-    assert (session["sessionstatus"], session["stop_reason"]) == ("FINISHED", "QUOTA")
-    assert 1_900_000 < session["filesize"] <= 2_000_000
+    session = client.started(wire.near, capformat=capformat, capduration=60)
+    send_until(lambda: has_ended(client, session), wire)
+    session = client.get(session)
+    check_used_up(session, 2_000_000, RECORD[capformat])
+    assert session["filesize_bytes"] == on_disk(session)
     client.delete(session)
     session = client.started(wire.near, capamount=10)
-    wire.inward.send_all(frames[:10])
+    wire.inward.send_all([JUMBO] * 10)
     assert client.wait_end(session)["stop_reason"] == "PACKET_COUNT"
     usage = client.json("GET", "/whoami")["usage"]
     assert usage["stored_bytes"] == client.get(session)["filesize_bytes"] and usage["unfinished"] == 0
+    # What there is already leaves so much less.
+    session = client.started(wire.near, capformat=capformat, capduration=60)
+    send_until(lambda: has_ended(client, session), wire)
+    check_used_up(client.get(session), 2_000_000 - usage["stored_bytes"], RECORD[capformat])
 
 
 def test_two_captures_share_one_quota(daemon, make_wire):
+    """Neither has more than allowed, both have: their reports tell."""
     wire = make_wire(mtu=9000)
     _, client = someone(daemon, max_stored_mb=2)
     sessions = [client.started(wire.near, capduration=60) for _ in range(2)]
-    frames = [bytes.fromhex("0200000000fe0200000000ff88b5") + bytes(8000)] * 300
-    wire.inward.send_all(frames)
+    send_through(sessions[0], wire, 140)
     ended = [client.wait_end(session, timeout=10) for session in sessions]
-    assert all(one["stop_reason"] == "QUOTA" for one in ended)
+    assert all((one["sessionstatus"], one["stop_reason"]) == ("FINISHED", "QUOTA") for one in ended)
+    assert sum(one["filesize_bytes"] for one in ended) > 2_000_000
+    assert refused(client, capvalue=wire.near).code == QUOTA_STORED
+
+
+@FORMATS
+def test_a_ring_within_a_quota(daemon, make_wire, capformat):
+    """All of its files count: those that are gone do not, and there are never more than the ring may have."""
+    wire = make_wire(mtu=9000)
+    ring = {"capformat": capformat, "capfilesize": 1, "capduration": 60}
+    _, client = someone(daemon, max_stored_mb=2)
+    session = client.started(wire.near, capfilecount=2, **ring)
+    send_until(lambda: client.get(session)["files"][0]["file"] > 4, wire, what="turns")
+    assert client.terminate(session)["stop_reason"] == "TERMINATED"
+    assert on_disk(client.get(session)) <= 2_000_000
+    client.delete(session)
+    session = client.started(wire.near, capfilecount=5, **ring)
+    send_until(lambda: has_ended(client, session), wire)
+    session = client.get(session)
+    check_used_up(session, 2_000_000, RECORD[capformat])
+    assert [file["file"] for file in session["files"]] in ([1, 2], [1, 2, 3])
+    assert sum(file["filesize"] for file in session["files"]) == on_disk(session)
+
+
+@FORMATS
+@pytest.mark.parametrize("ring", [{}, {"capfilesize": 1, "capfilecount": 5}], ids=["file", "ring"])
+def test_a_quota_outlives_a_worker(daemon, make_wire, capformat, ring):
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=3)
+    session = client.started(wire.near, capformat=capformat, capduration=60, **ring)
+    send_through(session, wire, 200)
+    daemon.kill("worker")
+    wait_until(lambda: "not captured" in client.get(session).get("errormsg", ""), 10, "the next worker")
+    assert client.get(session)["sessionstatus"] == "STARTED"
+    send_until(lambda: has_ended(client, session), wire)
+    check_used_up(client.get(session), 3_000_000, RECORD[capformat])
+
+
+def test_no_room_for_a_file(make_daemon, make_wire):
+    """What was accepted while there was room finds none left: it ends at once."""
+    daemon = make_daemon("--ring-mb", "1", "--max-captures", "1").start()
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=1)
+    frame = next(bytes(JUMBO[:size]) for size in range(2000, 9000) if (1_000_000 - 24) % (16 + size) < 24)
+    session = client.started(wire.near, capduration=60)
+    others = [client.create(wire.near, capduration=60, **ring) for ring in ({}, {"capfilesize": 1, "capfilecount": 3})]
+    send_until(lambda: has_ended(client, session), wire, frame)
+    assert client.get(session)["filesize_bytes"] > 1_000_000 - 24
+    for other in others:
+        ended = client.wait_end(other)
+        assert (ended["sessionstatus"], ended["stop_reason"]) == ("FINISHED", "QUOTA")
+        assert "no room" in ended["errormsg"] and ended["runtime"]["packets_captured"] == 0
+        assert "filelocation" not in ended and ended["endtime"] >= ended["starttime"]
+
+
+def packets_taken(client, stream):
+    """Nobody listens: whether they were sent does not matter."""
+    runtime = client.get(stream)["runtime"]
+    return runtime["packets_streamed"] + runtime["packets_unsent"]
+
+
+def test_a_stream_takes_no_room(daemon, make_wire):
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=1, stream=True)
+    stream = client.create(wire.near, capmode="STREAM", streamaddress="127.0.0.1", capduration=60)
+    client.wait_for(stream, "STARTED")
+    session = client.started(wire.near, capduration=60)
+    send_until(lambda: has_ended(client, session), wire)
+    check_used_up(client.get(session), 1_000_000, RECORD["PCAP"])
+    taken = packets_taken(client, stream)
+    send_until(lambda: packets_taken(client, stream) > taken + 20, wire)
+    assert client.terminate(stream)["stop_reason"] == "TERMINATED"
 
 
 # ---- whose ----

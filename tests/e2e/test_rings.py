@@ -254,6 +254,8 @@ def test_downloads_while_the_ring_turns(client, shared_wire, tmp_path, capformat
             assert traffic.thread.is_alive(), "it turns no more"
             path, capture = joined(client, session, tmp_path)
             got = [number_of(data) for data in capture.data()]
+            if not got:  # of what the row knew, only a file that had just been begun was still there
+                continue
             assert got == list(range(got[0], got[0] + len(got)))
             assert len(seen) % 4 or accepted(path) == len(got)  # tshark takes its time
             seen.add(got[0])

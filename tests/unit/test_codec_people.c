@@ -120,6 +120,19 @@ static void a_role(void **state)
     assert_true(role.policy.stream && role.policy.see_others && role.policy.download_others);
     decode_well(ROLE, "{}");
     assert_int_equal(role.kind, 0);
+}
+
+/* Who says nothing of points may capture everywhere. */
+static void points_of_a_role(void **state)
+{
+    (void)state;
+    decode_well(ROLE, "{}");
+    assert_string_equal(role.policy.points, "*");
+    decode_well(ROLE, "{\"policy\": {\"stream\": true}}");
+    assert_string_equal(role.policy.points, "*");
+    decode_well(ROLE, "{\"policy\": {\"points\": null}}");
+    assert_string_equal(role.policy.points, "*");
+    decode_well(ROLE, "{\"policy\": {\"points\": []}}");
     assert_string_equal(role.policy.points, "");
 }
 
@@ -320,6 +333,7 @@ int main(void)
         cmocka_unit_test(a_user),
         cmocka_unit_test(absent_fields),
         cmocka_unit_test(a_role),
+        cmocka_unit_test(points_of_a_role),
         cmocka_unit_test(a_role_comes_back),
         cmocka_unit_test(a_token),
         cmocka_unit_test(shares_and_owners),

@@ -50,7 +50,9 @@ def check_session(session):
     stream = session["request"].get("capmode") == "STREAM"
     for counter in ("packets_streamed", "packets_unsent", "packets_fragmented"):
         assert (counter in session["runtime"]) == stream
-    if session["sessionstatus"] in ("STARTED", "FINISHED"):
+    if session.get("stop_reason") == "QUOTA":  # there may have been no room for a file
+        assert "started" in session["runtime"]
+    elif session["sessionstatus"] in ("STARTED", "FINISHED"):
         assert "started" in session["runtime"] and ("filelocation" in session) != stream
 
 
