@@ -73,8 +73,9 @@ def in_file(place):
 
 def capture(client, wire, count=2000):
     session = client.started(wire.near, capduration=100)
-    for _ in range(count // 2000):
+    for come in range(2000, count + 1, 2000):
         wire.inward.send_all(numbers(2000, size=1500))
+        wait_until(lambda: client.get(session)["runtime"]["packets_captured"] == come, what="the packets")
     return client.terminate(session)
 
 
