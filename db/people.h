@@ -71,9 +71,11 @@ MUST_USE enum status store_delete_role(struct store *store, const char *name, st
 /* ERROR_NO_SUCH_USER. */
 MUST_USE enum status store_insert_token(struct store *store, const struct token *token, struct error *error);
 
-/* By its hash, revoked and expired ones too; *found says whether there is one, and then user is its user. */
+/* By its hash, revoked and expired ones too; *found says whether there is one, and then user is its user,
+ * with the role of that moment. */
 MUST_USE enum status store_find_token(struct store *store, const uint8_t hash[SECRET_HASH_SIZE], bool *found,
-                                      struct token *token, struct user *user, struct error *error);
+                                      struct token *token, struct user *user, struct role *role,
+                                      struct error *error);
 
 /* By its id. ERROR_NO_SUCH_TOKEN. */
 MUST_USE enum status store_get_token(struct store *store, const char *id, struct token *token,
@@ -100,7 +102,8 @@ MUST_USE enum status store_insert_login(struct store *store, const struct login 
                                         int64_t stale_ms, struct error *error);
 
 MUST_USE enum status store_find_login(struct store *store, const uint8_t hash[SECRET_HASH_SIZE], bool *found,
-                                      struct login *login, struct user *user, struct error *error);
+                                      struct login *login, struct user *user, struct role *role,
+                                      struct error *error);
 
 /* Notes the use, unless one was noted in the minute before. */
 MUST_USE enum status store_touch_login(struct store *store, const struct login *login, int64_t now_ms,

@@ -9,10 +9,10 @@ static bool is_worth_noting(int64_t used_ms, int64_t now_ms)
     return used_ms > now_ms || now_ms - used_ms >= NOTE_MS;
 }
 
-/* *found says whether there is a row; then it is read, with the user behind it. */
+/* *found says whether there is a row; then it is read, with user and role behind it. */
 static enum status secret_find(struct store *store, enum statement which, const uint8_t *hash, bool *found,
                                const struct columns *columns, void *record, struct user *user,
-                               struct error *error)
+                               struct role *role, struct error *error)
 {
     sqlite3_stmt *statement = statement_get(store, which, error);
 
@@ -21,8 +21,11 @@ static enum status secret_find(struct store *store, enum statement which, const 
     sqlite3_bind_blob(statement, 1, hash, SECRET_HASH_SIZE, SQLITE_STATIC);
     if (statement_step(store, statement, found, error) != STATUS_OK)
         return error->status;
-    if (*found)
-        columns_read(statement, columns_read(statement, 0, columns, record), &user_columns, user);
+    if (*found) {
+        int at = columns_read(statement, 0, columns, record);
+        at = columns_read(statement, at, &user_columns, user);
+        columns_read(statement, at, &role_columns, role);
+    }
     sqlite3_reset(statement);
     return STATUS_OK;
 }
@@ -53,9 +56,9 @@ enum status store_insert_token(struct store *store, const struct token *token, s
 }
 
 enum status store_find_token(struct store *store, const uint8_t hash[SECRET_HASH_SIZE], bool *found,
-                             struct token *token, struct user *user, struct error *error)
+                             struct token *token, struct user *user, struct role *role, struct error *error)
 {
-    return secret_find(store, FIND_TOKEN, hash, found, &token_columns, token, user, error);
+    return secret_find(store, FIND_TOKEN, hash, found, &token_columns, token, user, role, error);
 }
 
 static enum status no_such_token(const char *id, struct error *error)
@@ -181,9 +184,9 @@ enum status store_insert_login(struct store *store, const struct login *login, i
 }
 
 enum status store_find_login(struct store *store, const uint8_t hash[SECRET_HASH_SIZE], bool *found,
-                             struct login *login, struct user *user, struct error *error)
+                             struct login *login, struct user *user, struct role *role, struct error *error)
 {
-    return secret_find(store, FIND_LOGIN, hash, found, &login_columns, login, user, error);
+    return secret_find(store, FIND_LOGIN, hash, found, &login_columns, login, user, role, error);
 }
 
 enum status store_touch_login(struct store *store, const struct login *login, int64_t now_ms,

@@ -150,7 +150,8 @@ const char *const statement_texts[STATEMENT_COUNT] = {
 
     [INSERT_TOKEN] = "INSERT INTO token (id, user, name, hash, created_ms, expires_ms, revoked_ms, used_ms)"
                      " SELECT ?1, key, ?3, ?4, ?5, ?6, ?7, ?8 FROM user WHERE name = ?2",
-    [FIND_TOKEN] = "SELECT @token, @user FROM token t JOIN user u ON u.key = t.user WHERE t.hash = ?",
+    [FIND_TOKEN] = "SELECT @token, @user, @role FROM token t JOIN user u ON u.key = t.user JOIN role o ON "
+                   "o.name = u.role WHERE t.hash = ?",
     [GET_TOKEN] = "SELECT @token FROM token t JOIN user u ON u.key = t.user WHERE t.id = ?",
     [LIST_TOKENS] = "SELECT @token FROM token t CROSS JOIN user u ON u.key = t.user ORDER BY t.key",
     [LIST_USER_TOKENS] = "SELECT @token FROM user u CROSS JOIN token t ON t.user = u.key WHERE u.name = ?"
@@ -162,7 +163,8 @@ const char *const statement_texts[STATEMENT_COUNT] = {
 
     [INSERT_LOGIN] = "INSERT INTO login (hash, xsrf, user, generation, created_ms, used_ms)"
                      " SELECT ?1, ?2, key, ?4, ?5, ?6 FROM user WHERE name = ?3",
-    [FIND_LOGIN] = "SELECT @login, @user FROM login l JOIN user u ON u.key = l.user WHERE l.hash = ?",
+    [FIND_LOGIN] = "SELECT @login, @user, @role FROM login l JOIN user u ON u.key = l.user JOIN role o ON "
+                   "o.name = u.role WHERE l.hash = ?",
     [TOUCH_LOGIN] = "UPDATE login SET used_ms = ?2 WHERE hash = ?1",
     [DELETE_LOGIN] = "DELETE FROM login WHERE hash = ?",
     [DELETE_STALE_LOGINS] = "DELETE FROM login WHERE used_ms < ?",

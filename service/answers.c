@@ -83,12 +83,17 @@ static int status_http(enum status status)
     return 500;
 }
 
-void answer_errors(struct answer *answer, const struct errors *errors)
+int errors_http(const struct errors *errors)
 {
     const struct error *first = &errors->items[0];
     int own = code_http(first->code);
 
-    answer->status = own != 0 ? own : status_http(first->status);
+    return own != 0 ? own : status_http(first->status);
+}
+
+void answer_errors(struct answer *answer, const struct errors *errors)
+{
+    answer->status = errors_http(errors);
     answer->body = codec_encode_errors(errors, HTTP[http_find(answer->status)].name);
 }
 

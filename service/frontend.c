@@ -1,14 +1,14 @@
 #include "service/frontend.h"
 
+#include "auth/audit.h"
+#include "auth/guard.h"
+#include "auth/secrets.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/settle.h"
 #include "host/signals.h"
-#include "service/audit.h"
-#include "service/guard.h"
 #include "service/http.h"
 #include "service/people.h"
-#include "service/secrets.h"
 #include "service/tls_files.h"
 
 #include <errno.h>

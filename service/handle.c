@@ -1,10 +1,10 @@
 /* From a request to an answer: who asks, whether they may, what they want, and what goes on record. */
 #include "service/handlers.h"
 
-#include "service/access.h"
-#include "service/audit.h"
-#include "service/authenticate.h"
-#include "service/client.h"
+#include "auth/access.h"
+#include "auth/audit.h"
+#include "auth/authenticate.h"
+#include "auth/client.h"
 #include "service/handlers_parts.h"
 #include "service/routes.h"
 #include "service/validate.h"
@@ -80,7 +80,8 @@ static bool identify(struct call *call, const struct route *route, struct answer
         return true;
     if (call->context->store == NULL)
         return false;
-    if (authenticate(call->context, call->request, changing, &call->who, &challenge, &error) == STATUS_OK)
+    const struct visit visit = visit_of(call->context);
+    if (authenticate(&visit, call->request, changing, &call->who, &challenge, &error) == STATUS_OK)
         return true;
     errors->count = 0;
     errors_add_error(errors, &error);
@@ -138,7 +139,8 @@ static void note(const struct call *call, const struct route_match *match, bool 
         act.session = call->about;
         act.object = "";
     }
-    audit_note(call->context, &act);
+    const struct visit visit = visit_of(call->context);
+    audit_note(&visit, &act);
 }
 
 static void route_failed(const struct route_match *match, const struct error *error, struct answer *answer,

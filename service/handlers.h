@@ -5,6 +5,7 @@
 #define PKTCAPD_SERVICE_HANDLERS_H
 
 #include "http/request.h"
+#include "service/detail.h"
 #include "service/operations.h"
 
 struct route;
@@ -27,9 +28,9 @@ struct call {
     const struct route *route; /* once it is found */
     struct caller who;         /* once it is known */
     struct client client;
-    char about[128];      /* for the audit: a user, a role, a token's id; or empty */
-    char detail[256];     /* for the audit; or empty */
-    struct errors errors; /* starts empty; too large for the stack */
+    char about[128];          /* for the audit: a user, a role, a token's id; or empty */
+    char detail[DETAIL_SIZE]; /* for the audit; or empty */
+    struct errors errors;     /* starts empty; too large for the stack */
 };
 
 struct answer {
@@ -42,6 +43,9 @@ struct answer {
 
 /* Always fills in an answer. Takes up to some MB of stack: compiling filters recurses. */
 void call_handle(struct call *call, struct answer *answer);
+
+/* The HTTP status of the first of these errors. */
+int errors_http(const struct errors *errors);
 
 /* Fills in an answer from errors. */
 void answer_errors(struct answer *answer, const struct errors *errors);

@@ -28,10 +28,11 @@ void login(struct call *call, struct answer *answer, struct errors *errors)
 {
     struct challenge challenge;
     struct login_secrets secrets;
+    const struct visit visit = visit_of(call->context);
     struct error error;
     char line[128];
 
-    if (login_begin(call->context, call->request, &call->who, &secrets, &challenge, &error) != STATUS_OK) {
+    if (login_begin(&visit, call->request, &call->who, &secrets, &challenge, &error) != STATUS_OK) {
         errors_add_error(errors, &error);
         answer_add_challenge(answer, &challenge);
         return;
@@ -44,9 +45,10 @@ void login(struct call *call, struct answer *answer, struct errors *errors)
 
 void logout(struct call *call, struct answer *answer, struct errors *errors)
 {
+    const struct visit visit = visit_of(call->context);
     struct error error;
 
-    if (login_end(call->context, call->request, &error) != STATUS_OK) {
+    if (login_end(&visit, call->request, &error) != STATUS_OK) {
         errors_add_error(errors, &error);
         return;
     }

@@ -2,7 +2,7 @@
 #ifndef PKTCAPD_SERVICE_HANDLERS_PARTS_H
 #define PKTCAPD_SERVICE_HANDLERS_PARTS_H
 
-#include "service/authenticate.h"
+#include "auth/authenticate.h"
 #include "service/handlers.h"
 #include "service/routes.h"
 

@@ -2,11 +2,11 @@
 
 #include "service/codec_people.h"
 #include "service/cursor.h"
+#include "service/detail.h"
 #include "service/handlers_parts.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,45 +27,6 @@ static void about(struct call *call, const char *what)
     snprintf(call->about, sizeof call->about, "%.127s", what == NULL ? "" : what);
 }
 
-PRINTF_LIKE(2, 3)
-static void detail(struct call *call, const char *format, ...)
-{
-    size_t used = strlen(call->detail);
-    va_list arguments;
-
-    if (used > 0 && used + 2 < sizeof call->detail) {
-        strcpy(call->detail + used, ", ");
-        used += 2;
-    }
-    va_start(arguments, format);
-    vsnprintf(call->detail + used, sizeof call->detail - used, format, arguments);
-    va_end(arguments);
-}
-
-/* A list with a space for each line break. */
-static void detail_lines(struct call *call, const char *what, const char *lines)
-{
-    size_t used = strlen(call->detail);
-
-    detail(call, "%s %s", what, lines);
-    for (char *c = call->detail + used; *c != '\0'; c++)
-        if (*c == '\n')
-            *c = ' ';
-}
-
-/* Never a password, but that there was one. */
-static void detail_user(struct call *call, const struct user_request *request)
-{
-    if (request->role != NULL)
-        detail(call, "role %s", request->role);
-    if (request->groups != NULL)
-        detail_lines(call, "groups", request->groups);
-    if (request->password != NULL)
-        detail(call, "password");
-    if (request->disabled >= 0)
-        detail(call, request->disabled ? "disabled" : "enabled");
-}
-
 /* ---- users ---- */
 
 static void create_user(struct call *call, struct answer *answer, struct errors *errors)
@@ -75,7 +36,7 @@ static void create_user(struct call *call, struct answer *answer, struct errors 
 
     codec_decode_user(call->body, call->body_length, &body, errors);
     about(call, body.request.name);
-    detail_user(call, &body.request);
+    detail_add_user(call->detail, &body.request);
     if (is_readable(errors) && op_create_user(call->context, &body.request, &user, errors) == STATUS_OK)
         answer->body = codec_encode_user(&user);
 }
@@ -86,7 +47,7 @@ static void change_user(struct call *call, const char *name, struct answer *answ
     struct user user;
 
     codec_decode_user_change(call->body, call->body_length, name, &body, errors);
-    detail_user(call, &body.request);
+    detail_add_user(call->detail, &body.request);
     if (is_readable(errors) && op_change_user(call->context, &body.request, &user, errors) == STATUS_OK)
         answer->body = codec_encode_user(&user);
 }
@@ -109,8 +70,7 @@ static void put_role(struct call *call, const char *name, struct answer *answer,
     struct role role;
 
     codec_decode_role(call->body, call->body_length, name, &role, errors);
-    detail(call, "kind %s", names_of(&role_kind_names, (int)role.kind));
-    detail_lines(call, "points", role.policy.points);
+    detail_add_role(call->detail, &role);
     if (is_readable(errors) && op_put_role(call->context, &role, errors) == STATUS_OK &&
         op_get_role(call->context, name, &role, errors) == STATUS_OK)
         answer->body = codec_encode_role(&role);
@@ -139,7 +99,7 @@ static void create_token(struct call *call, struct answer *answer, struct errors
     if (is_readable(errors) &&
         op_create_token(call->context, &body.request, &token, secret, errors) == STATUS_OK) {
         about(call, token.id);
-        detail(call, "of %s", token.user);
+        detail_add(call->detail, "of %s", token.user);
         answer->body = codec_encode_token(&token, secret);
     }
 }
@@ -312,7 +272,7 @@ static void share(struct call *call, const char *id, bool on, struct answer *ans
 
     codec_decode_share(call->body, call->body_length, &with, errors);
     about(call, with.name);
-    detail(call, "%s", names_of(&share_kind_names, (int)with.kind));
+    detail_add(call->detail, "%s", names_of(&share_kind_names, (int)with.kind));
     if (session == NULL)
         errors_add(errors, ERROR_INTERNAL, NULL, "out of memory");
     else if (errors->count == 0 &&

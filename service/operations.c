@@ -1,10 +1,10 @@
 #include "service/operations.h"
 
+#include "auth/access.h"
+#include "auth/audit.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/doorbell.h"
-#include "service/access.h"
-#include "service/audit.h"
 #include "service/cursor.h"
 #include "service/validate.h"
 
@@ -14,6 +14,16 @@
 #include <time.h>
 
 enum { TERMINATE_WAIT_MS = 5000 };
+
+struct visit visit_of(const struct context *context)
+{
+    return (struct visit){.config = context->service->config,
+                          .store = context->store,
+                          .guard = context->service->guard,
+                          .audit = context->service->audit,
+                          .who = context->who,
+                          .client = context->client};
+}
 
 static struct quota quota_of(const struct caller *who)
 {
@@ -243,8 +253,9 @@ static enum status doomed_delete(const struct context *context, const struct doo
         if (status == STATUS_OK)
             status = delete_one(context, session, error);
         if (status == STATUS_OK) {
+            const struct visit who = visit_of(context);
             const struct act act = {OPERATION_DELETE_SESSION, session->id, "", "of all", 200, 0, false};
-            audit_note(context, &act);
+            audit_note(&who, &act);
             visit(visitor_context, session);
         } else if (status != STATUS_FAILED_PRECONDITION && status != STATUS_NOT_FOUND)
             return status;

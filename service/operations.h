@@ -9,6 +9,7 @@
 #ifndef PKTCAPD_SERVICE_OPERATIONS_H
 #define PKTCAPD_SERVICE_OPERATIONS_H
 
+#include "auth/caller.h"
 #include "capture/point.h"
 #include "core/config.h"
 #include "core/error.h"
@@ -16,7 +17,6 @@
 #include "core/uuid.h"
 #include "db/store.h"
 #include "host/data_dir.h"
-#include "service/caller.h"
 
 struct audit;
 struct guard;
@@ -39,6 +39,9 @@ struct context {
     const struct caller *who;
     const struct client *client;
 };
+
+/* The same for authentication and the audit. */
+struct visit visit_of(const struct context *context);
 
 typedef void (*session_visitor)(void *visitor_context, const struct session *session);
 typedef void (*file_visitor)(void *visitor_context, const struct run_file *file);

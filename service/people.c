@@ -1,8 +1,8 @@
 #include "service/people.h"
 
+#include "auth/guard.h"
+#include "auth/secrets.h"
 #include "core/clock.h"
-#include "service/guard.h"
-#include "service/secrets.h"
 #include "service/validate.h"
 #include "service/validate_people.h"
 

@@ -5,41 +5,8 @@
 #ifndef PKTCAPD_SERVICE_ROUTES_H
 #define PKTCAPD_SERVICE_ROUTES_H
 
+#include "auth/operation.h"
 #include "core/error.h"
-#include "core/names.h"
-
-enum operation {
-    OPERATION_CREATE_SESSION,
-    OPERATION_GET_SESSION,
-    OPERATION_RESTART_SESSION,
-    OPERATION_TERMINATE_SESSION,
-    OPERATION_DELETE_SESSION,
-    OPERATION_GET_CAPTURE_FILE,
-    OPERATION_LIST_SESSIONS,
-    OPERATION_DELETE_SESSIONS,
-    OPERATION_LIST_POINTS,
-    OPERATION_SHARE_SESSION,
-    OPERATION_UNSHARE_SESSION,
-    OPERATION_TRANSFER_SESSION,
-    OPERATION_LOGIN,
-    OPERATION_LOGOUT,
-    OPERATION_WHOAMI,
-    OPERATION_CREATE_TOKEN,
-    OPERATION_LIST_TOKENS,
-    OPERATION_GET_TOKEN,
-    OPERATION_REVOKE_TOKEN,
-    OPERATION_CREATE_USER,
-    OPERATION_LIST_USERS,
-    OPERATION_GET_USER,
-    OPERATION_CHANGE_USER,
-    OPERATION_DELETE_USER,
-    OPERATION_LIST_ROLES,
-    OPERATION_GET_ROLE,
-    OPERATION_PUT_ROLE,
-    OPERATION_DELETE_ROLE,
-    OPERATION_LIST_AUDIT,
-    OPERATION_COUNT,
-};
 
 enum { ROUTE_PARAMETERS_MAX = 9 };
 
@@ -51,9 +18,6 @@ struct route {
     int success;                                      /* HTTP status */
     const char *parameters[ROUTE_PARAMETERS_MAX + 1]; /* further query parameters that it takes */
 };
-
-/* Words for the audit and the table of who may do what: "create", "list-points". */
-extern const struct names operation_names;
 
 extern const struct route routes[];
 extern const size_t route_count;

@@ -1,7 +1,7 @@
 /* The operations on API tokens: see people.h. */
+#include "auth/secrets.h"
 #include "core/clock.h"
 #include "service/people.h"
-#include "service/secrets.h"
 #include "service/validate_people.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "service/validate.h"
 
+#include "auth/access.h"
 #include "capture/filter.h"
 #include "capture/point.h"
-#include "service/access.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,8 +1,8 @@
 #include "service/validate_people.h"
 
+#include "auth/access.h"
 #include "core/prefix.h"
 #include "core/request.h"
-#include "service/access.h"
 #include "service/people_fields.h"
 
 #include <string.h>

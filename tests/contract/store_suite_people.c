@@ -93,10 +93,11 @@ static bool login_is_there(struct fixture *fixture, unsigned seed)
 {
     struct login wanted = login_made("", seed), login;
     struct user user;
+    struct role role;
     struct error error;
     bool found;
 
-    MUST(store_find_login(fixture->store, wanted.hash, &found, &login, &user, &error));
+    MUST(store_find_login(fixture->store, wanted.hash, &found, &login, &user, &role, &error));
     return found;
 }
 
@@ -408,19 +409,22 @@ static void a_token_is_found_by_its_hash(void **state)
     uint8_t unknown[SECRET_HASH_SIZE];
     struct token got;
     struct user user;
+    struct role role;
     struct error error;
     bool found = true;
 
     user_insert(fixture, "alice", "operator");
     struct token token = token_insert(fixture, "alice", 1);
     hash_fill(unknown, 2);
-    MUST(store_find_token(fixture->store, unknown, &found, &got, &user, &error));
+    MUST(store_find_token(fixture->store, unknown, &found, &got, &user, &role, &error));
     assert_false(found);
     memset(&got, 0, sizeof got);
-    MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &error));
+    MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &role, &error));
     assert_true(found);
     assert_memory_equal(&got, &token, sizeof got);
     assert_string_equal(user.name, "alice");
+    assert_string_equal(role.name, "operator");
+    assert_int_equal(role.kind, ROLE_OPERATOR);
     assert_string_equal(user.role, "operator");
     memset(&got, 0, sizeof got);
     MUST(store_get_token(fixture->store, token.id, &got, &error));
@@ -436,6 +440,7 @@ static void a_revoked_token_is_found_and_says_so(void **state)
     struct fixture *fixture = *state;
     struct token got;
     struct user user;
+    struct role role;
     struct error error;
     bool found;
 
@@ -443,7 +448,7 @@ static void a_revoked_token_is_found_and_says_so(void **state)
     struct token token = token_insert(fixture, "alice", 1);
     MUST(store_revoke_token(fixture->store, token.id, T0 + 5, &error));
     MUST(store_revoke_token(fixture->store, token.id, T0 + 9, &error));
-    MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &error));
+    MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &role, &error));
     assert_true(found);
     assert_int_equal(got.revoked_ms, T0 + 5);
 }
@@ -494,6 +499,7 @@ static void a_login_is_found_by_its_hash(void **state)
     struct fixture *fixture = *state;
     struct login login = login_made("alice", 1), got;
     struct user user;
+    struct role role;
     struct error error;
     bool found;
 
@@ -501,13 +507,15 @@ static void a_login_is_found_by_its_hash(void **state)
     user_insert(fixture, "alice", "operator");
     MUST(store_insert_login(fixture->store, &login, 8, 0, &error));
     memset(&got, 0, sizeof got);
-    MUST(store_find_login(fixture->store, login.hash, &found, &got, &user, &error));
+    MUST(store_find_login(fixture->store, login.hash, &found, &got, &user, &role, &error));
     assert_true(found);
     assert_memory_equal(&got, &login, sizeof got);
     assert_string_equal(user.name, "alice");
+    assert_string_equal(role.name, "operator");
+    assert_string_equal(role.policy.points, "*");
     MUST(store_touch_login(fixture->store, &got, T0 + 60000, &error));
     MUST(store_touch_login(fixture->store, &got, T0 + 61001, &error));
-    MUST(store_find_login(fixture->store, login.hash, &found, &got, &user, &error));
+    MUST(store_find_login(fixture->store, login.hash, &found, &got, &user, &role, &error));
     assert_int_equal(got.used_ms, T0 + 61001);
     MUST(store_delete_login(fixture->store, login.hash, &error));
     MUST(store_delete_login(fixture->store, login.hash, &error));
@@ -554,6 +562,7 @@ static void what_a_user_entered_with_goes_with_the_user(void **state)
     struct fixture *fixture = *state;
     struct token got;
     struct user user;
+    struct role role;
     struct error error;
     bool found;
 
@@ -564,10 +573,10 @@ static void what_a_user_entered_with_goes_with_the_user(void **state)
     login_insert(fixture, "bob", 4, 8, 0);
     MUST(store_delete_user(fixture->store, "alice", &error));
     user_insert(fixture, "alice", "operator");
-    MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &error));
+    MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &role, &error));
     assert_false(found);
     assert_false(login_is_there(fixture, 3));
-    MUST(store_find_token(fixture->store, bobs.hash, &found, &got, &user, &error));
+    MUST(store_find_token(fixture->store, bobs.hash, &found, &got, &user, &role, &error));
     assert_true(found);
     assert_true(login_is_there(fixture, 4));
 }

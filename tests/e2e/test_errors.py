@@ -13,7 +13,16 @@ NO_SUCH_NETNS, CONFLICT = 36014, 36015
 NO_SUCH_SESSION, NO_SUCH_NODE, NO_SUCH_FILE, NO_SUCH_PATH = range(36100, 36104)
 SESSION_RUNNING = 36200
 
-DELETED = object()
+
+
+class Deleted:
+    """A field that is left out, with a name that is the same in every run."""
+
+    def __repr__(self):
+        return "left out"
+
+
+DELETED = Deleted()
 
 
 def options(*pairs):

@@ -197,7 +197,7 @@ enum status store_insert_token(struct store *store, const struct token *token, s
 }
 
 enum status store_find_token(struct store *store, const uint8_t hash[SECRET_HASH_SIZE], bool *found,
-                             struct token *token, struct user *user, struct error *error)
+                             struct token *token, struct user *user, struct role *role, struct error *error)
 {
     if (fails(store, error))
         return error->status;
@@ -206,7 +206,7 @@ enum status store_find_token(struct store *store, const uint8_t hash[SECRET_HASH
         *token = store->tokens[i];
         *found = memcmp(token->hash, hash, SECRET_HASH_SIZE) == 0;
     }
-    return *found ? store_get_user(store, token->user, user, error) : STATUS_OK;
+    return *found ? store_get_user_role(store, token->user, user, role, error) : STATUS_OK;
 }
 
 enum status store_get_token(struct store *store, const char *id, struct token *token, struct error *error)
@@ -277,7 +277,7 @@ enum status store_insert_login(struct store *store, const struct login *login, i
 }
 
 enum status store_find_login(struct store *store, const uint8_t hash[SECRET_HASH_SIZE], bool *found,
-                             struct login *login, struct user *user, struct error *error)
+                             struct login *login, struct user *user, struct role *role, struct error *error)
 {
     const struct login *row = login_find(store, hash);
 
@@ -287,7 +287,7 @@ enum status store_find_login(struct store *store, const uint8_t hash[SECRET_HASH
     if (row == NULL)
         return STATUS_OK;
     *login = *row;
-    return store_get_user(store, row->user, user, error);
+    return store_get_user_role(store, row->user, user, role, error);
 }
 
 enum status store_touch_login(struct store *store, const struct login *login, int64_t now_ms,

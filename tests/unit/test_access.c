@@ -1,5 +1,7 @@
 /* Who may do what: every operation for every role on every relation to a session; and policies. */
-#include "service/access.h"
+#include "auth/access.h"
+
+#include "service/routes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

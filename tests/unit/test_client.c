@@ -1,5 +1,5 @@
 /* The client behind proxies, and which of their words count. */
-#include "service/client.h"
+#include "auth/client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What clients send to say who they are. */
-#include "service/credentials.h"
+#include "auth/credentials.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

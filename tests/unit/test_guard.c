@@ -1,6 +1,6 @@
 /* What is remembered of right and wrong passwords, and who has to wait. */
-#include "service/guard.h"
-#include "service/secrets.h"
+#include "auth/guard.h"
+#include "auth/secrets.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -3,13 +3,13 @@
  * Capture points are asked from the kernel: the loopback interface stands for all. The clock of waiting is
  * the test's.
  */
+#include "auth/audit.h"
+#include "auth/secrets.h"
 #include "capture/point.h"
 #include "core/clock.h"
 #include "fake_store.h"
 #include "host/doorbell.h"
-#include "service/audit.h"
 #include "service/handlers.h"
-#include "service/secrets.h"
 #include "service/validate.h"
 
 #include <fcntl.h>

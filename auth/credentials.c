@@ -1,4 +1,4 @@
-#include "service/credentials.h"
+#include "auth/credentials.h"
 
 #include <stdint.h>
 #include <stdio.h>

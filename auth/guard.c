@@ -1,6 +1,6 @@
-#include "service/guard.h"
+#include "auth/guard.h"
 
-#include "service/secrets.h"
+#include "auth/secrets.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>

@@ -6,8 +6,8 @@
  * address nor the user elsewhere. What was verified a while ago is known without a check, and so a flood does
  * not touch it.
  */
-#ifndef PKTCAPD_SERVICE_GUARD_H
-#define PKTCAPD_SERVICE_GUARD_H
+#ifndef PKTCAPD_AUTH_GUARD_H
+#define PKTCAPD_AUTH_GUARD_H
 
 #include "core/people.h"
 

@@ -2,8 +2,8 @@
  * What clients send to say who they are, taken apart: pure functions on hostile text. Out parameters are
  * written on success only.
  */
-#ifndef PKTCAPD_SERVICE_CREDENTIALS_H
-#define PKTCAPD_SERVICE_CREDENTIALS_H
+#ifndef PKTCAPD_AUTH_CREDENTIALS_H
+#define PKTCAPD_AUTH_CREDENTIALS_H
 
 #include "core/people.h"
 

@@ -1,4 +1,4 @@
-#include "service/access.h"
+#include "auth/access.h"
 
 #include "core/prefix.h"
 

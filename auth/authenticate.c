@@ -1,11 +1,11 @@
-#include "service/authenticate.h"
+#include "auth/authenticate.h"
 
+#include "auth/client.h"
+#include "auth/credentials.h"
+#include "auth/guard.h"
+#include "auth/secrets.h"
 #include "core/clock.h"
 #include "db/people.h"
-#include "service/client.h"
-#include "service/credentials.h"
-#include "service/guard.h"
-#include "service/secrets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,37 +20,42 @@ static enum status wrong_password(struct error *error)
     return error_set(error, ERROR_BAD_CREDENTIALS, NULL, "the user name or the password is wrong");
 }
 
-static enum status user_find(struct store *store, const char *name, bool *found, struct user *user,
-                             struct error *error)
+/* A user and the role of one moment: what was taken away meanwhile is not given back by what is read later.
+ */
+struct person {
+    struct user user;
+    struct role role;
+};
+
+static enum status person_find(struct store *store, const char *name, bool *found, struct person *person,
+                               struct error *error)
 {
-    enum status status = store_get_user(store, name, user, error);
+    enum status status = store_get_user_role(store, name, &person->user, &person->role, error);
 
     *found = status == STATUS_OK;
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-static enum status caller_fill(struct store *store, const struct user *user, enum way way, struct caller *who,
-                               struct error *error)
+static void caller_fill(const struct person *person, enum way way, struct caller *who)
 {
     who->way = way;
-    memcpy(who->user, user->name, sizeof who->user);
-    memcpy(who->groups, user->groups, sizeof who->groups);
-    return store_get_role(store, user->role, &who->role, error);
+    memcpy(who->user, person->user.name, sizeof who->user);
+    memcpy(who->groups, person->user.groups, sizeof who->groups);
+    who->role = person->role;
 }
 
 /* ---- passwords ---- */
 
-static enum status password_check(const struct context *context, const struct password_login *login,
-                                  bool known, struct user *user, struct challenge *challenge,
-                                  struct error *error)
+static enum status password_check(const struct visit *visit, const struct password_login *login, bool known,
+                                  struct person *person, struct challenge *challenge, struct error *error)
 {
     bool found = false;
-    enum status status = known ? user_find(context->store, login->user, &found, user, error) : STATUS_OK;
+    enum status status = known ? person_find(visit->store, login->user, &found, person, error) : STATUS_OK;
 
     if (status != STATUS_OK)
         return status;
-    switch (guard_check(context->service->guard, login->user, found ? user : NULL, login->password,
-                        context->client->address, clock_monotonic_ms(), &challenge->retry_after_s)) {
+    switch (guard_check(visit->guard, login->user, found ? &person->user : NULL, login->password,
+                        visit->client->address, clock_monotonic_ms(), &challenge->retry_after_s)) {
     case GUARD_RIGHT:
         return STATUS_OK;
     case GUARD_WRONG:
@@ -64,16 +69,14 @@ static enum status password_check(const struct context *context, const struct pa
     return wrong_password(error);
 }
 
-static enum status by_password(const struct context *context, struct password_login *login, bool known,
-                               enum way way, struct caller *who, struct challenge *challenge,
+static enum status by_password(const struct visit *visit, struct password_login *login, bool known,
+                               struct person *person, struct caller *who, struct challenge *challenge,
                                struct error *error)
 {
-    struct user user;
-
     memcpy(who->user, login->user, sizeof who->user);
-    enum status status = password_check(context, login, known, &user, challenge, error);
+    enum status status = password_check(visit, login, known, person, challenge, error);
     secret_forget(login->password, sizeof login->password);
-    return status == STATUS_OK ? caller_fill(context->store, &user, way, who, error) : status;
+    return status;
 }
 
 static enum status no_credentials(struct challenge *challenge, struct error *error)
@@ -84,42 +87,49 @@ static enum status no_credentials(struct challenge *challenge, struct error *err
                      "POST /api/session/create");
 }
 
-static enum status by_basic(const struct context *context, const char *header, struct caller *who,
+static enum status by_basic(const struct visit *visit, const char *header, struct caller *who,
                             struct challenge *challenge, struct error *error)
 {
     struct password_login login = {0};
+    struct person person;
     bool known;
 
     if (!credentials_read_basic(header, &login, &known))
         return error_set(error, ERROR_BAD_CREDENTIALS, "Authorization",
                          "the header Authorization cannot be read: Basic takes base64 of USER:PASSWORD");
-    return by_password(context, &login, known, WAY_BASIC, who, challenge, error);
+    enum status status = by_password(visit, &login, known, &person, who, challenge, error);
+    if (status == STATUS_OK)
+        caller_fill(&person, WAY_BASIC, who);
+    return status;
 }
 
 /* ---- tokens ---- */
 
-static enum status by_token(const struct context *context, const char *secret, struct caller *who,
+static enum status by_token(const struct visit *visit, const char *secret, struct caller *who,
                             struct error *error)
 {
     uint8_t hash[SECRET_HASH_SIZE];
     int64_t now_ms = clock_now_ms();
     struct token token;
-    struct user user;
+    struct person person;
     bool found;
 
     secret_hash(secret, hash);
-    enum status status = store_find_token(context->store, hash, &found, &token, &user, error);
+    enum status status =
+        store_find_token(visit->store, hash, &found, &token, &person.user, &person.role, error);
     if (status != STATUS_OK)
         return status;
     if (found)
-        memcpy(who->user, user.name, sizeof who->user);
-    if (!found || user.disabled || token.revoked_ms != 0 ||
+        memcpy(who->user, person.user.name, sizeof who->user);
+    if (!found || person.user.disabled || token.revoked_ms != 0 ||
         (token.expires_ms != 0 && token.expires_ms <= now_ms))
         return error_set(error, ERROR_BAD_CREDENTIALS, "Authorization",
                          "the token is not valid: unknown, expired, revoked, or its user is disabled");
     memcpy(who->token, token.id, sizeof who->token);
-    status = store_touch_token(context->store, &token, now_ms, error);
-    return status == STATUS_OK ? caller_fill(context->store, &user, WAY_TOKEN, who, error) : status;
+    status = store_touch_token(visit->store, &token, now_ms, error);
+    if (status == STATUS_OK)
+        caller_fill(&person, WAY_TOKEN, who);
+    return status;
 }
 
 /* ---- cookies ---- */
@@ -159,27 +169,30 @@ static enum status xsrf_check(const struct http_request *request, const struct l
                      header == NULL ? "there is no X-XSRF-TOKEN" : "the X-XSRF-TOKEN is wrong");
 }
 
-static enum status by_cookie(const struct context *context, const struct http_request *request,
+static enum status by_cookie(const struct visit *visit, const struct http_request *request,
                              const uint8_t hash[SECRET_HASH_SIZE], bool changing, struct caller *who,
                              struct error *error)
 {
     int64_t now_ms = clock_now_ms();
     struct login login;
-    struct user user;
+    struct person person;
     bool found;
-    enum status status = store_find_login(context->store, hash, &found, &login, &user, error);
+    enum status status =
+        store_find_login(visit->store, hash, &found, &login, &person.user, &person.role, error);
 
     if (status != STATUS_OK)
         return status;
     if (found)
-        memcpy(who->user, user.name, sizeof who->user);
-    if (!found || !login_lives(context->service->config, &login, &user, now_ms))
+        memcpy(who->user, person.user.name, sizeof who->user);
+    if (!found || !login_lives(visit->config, &login, &person.user, now_ms))
         return error_set(error, ERROR_BAD_CREDENTIALS, COOKIE,
                          "the login of this cookie is unknown, or has ended");
     if (changing && xsrf_check(request, &login, error) != STATUS_OK)
         return error->status;
-    status = store_touch_login(context->store, &login, now_ms, error);
-    return status == STATUS_OK ? caller_fill(context->store, &user, WAY_COOKIE, who, error) : status;
+    status = store_touch_login(visit->store, &login, now_ms, error);
+    if (status == STATUS_OK)
+        caller_fill(&person, WAY_COOKIE, who);
+    return status;
 }
 
 /* ---- a trusted proxy's word ---- */
@@ -220,28 +233,30 @@ static bool group_role(const char *setting, const char *groups, bool everybody, 
 }
 
 /* A role that a group gives goes before the user's own here, and that before what everybody gets. */
-static enum status asserted_role(const struct context *context, const struct user *user, struct caller *who,
+static enum status asserted_role(const struct visit *visit, const struct role *own, struct caller *who,
                                  struct error *error)
 {
-    const char *setting = context->service->config->group_roles;
+    const char *setting = visit->config->group_roles;
     char role[PERSON_NAME_SIZE];
 
     if (!group_role(setting, who->groups, false, role)) {
-        if (user != NULL)
-            memcpy(role, user->role, sizeof role);
-        else if (!group_role(setting, who->groups, true, role))
+        if (own != NULL) {
+            who->role = *own;
+            return STATUS_OK;
+        }
+        if (!group_role(setting, who->groups, true, role))
             return error_set(error, ERROR_FORBIDDEN, NULL,
                              "user %s has no role here, and none of the user's groups", who->user);
     }
-    return store_get_role(context->store, role, &who->role, error);
+    return store_get_role(visit->store, role, &who->role, error);
 }
 
-static enum status by_proxy(const struct context *context, const struct http_request *request,
-                            const char *name, struct caller *who, struct error *error)
+static enum status by_proxy(const struct visit *visit, const struct http_request *request, const char *name,
+                            struct caller *who, struct error *error)
 {
-    const struct config *config = context->service->config;
+    const struct config *config = visit->config;
     char list[4096] = "";
-    struct user user;
+    struct person person;
     bool found;
 
     if (!person_name_is_valid(name))
@@ -249,30 +264,30 @@ static enum status by_proxy(const struct context *context, const struct http_req
                          "%s names a user that can be none: 1 to 64 letters, digits and . _ - @ +",
                          config->user_header);
     snprintf(who->user, sizeof who->user, "%s", name);
-    enum status status = user_find(context->store, name, &found, &user, error);
+    enum status status = person_find(visit->store, name, &found, &person, error);
     if (status != STATUS_OK)
         return status;
-    if (found && user.disabled)
+    if (found && person.user.disabled)
         return error_set(error, ERROR_BAD_CREDENTIALS, config->user_header, "user %s is disabled", name);
     if (found)
-        memcpy(who->groups, user.groups, sizeof who->groups);
+        memcpy(who->groups, person.user.groups, sizeof who->groups);
     if (config->groups_header[0] != '\0' &&
         http_header_list(request, config->groups_header, list, sizeof list) && list[0] != '\0')
         groups_read(list, who->groups);
     who->way = WAY_PROXY;
-    return asserted_role(context, found ? &user : NULL, who, error);
+    return asserted_role(visit, found ? &person.role : NULL, who, error);
 }
 
 /* ---- all of them ---- */
 
 /* Browsers send passwords, cookies and what a proxy knows along with other people's pages. They say so,
  * though. */
-static enum status origin_check(const struct context *context, const struct http_request *request,
+static enum status origin_check(const struct visit *visit, const struct http_request *request,
                                 struct error *error)
 {
     const char *origin = http_header(request, "Origin"), *site = http_header(request, "Sec-Fetch-Site");
 
-    if ((origin == NULL || client_is_origin(context->client, origin)) &&
+    if ((origin == NULL || client_is_origin(visit->client, origin)) &&
         (site == NULL || strcasecmp(site, "cross-site") != 0))
         return STATUS_OK;
     return error_set(error, ERROR_CROSS_SITE, origin == NULL ? "Sec-Fetch-Site" : "Origin",
@@ -280,36 +295,36 @@ static enum status origin_check(const struct context *context, const struct http
                      origin == NULL ? site : origin);
 }
 
-static enum status by_what_there_is(const struct context *context, const struct http_request *request,
+static enum status by_what_there_is(const struct visit *visit, const struct http_request *request,
                                     bool changing, struct caller *who, struct challenge *challenge,
                                     struct error *error)
 {
-    const struct config *config = context->service->config;
+    const struct config *config = visit->config;
     const char *header = http_header(request, "Authorization"), *bearer;
     uint8_t cookie[SECRET_HASH_SIZE];
 
-    if (config->user_header[0] != '\0' && context->client->trusted) {
+    if (config->user_header[0] != '\0' && visit->client->trusted) {
         const char *name = http_header(request, config->user_header);
         if (name != NULL && name[0] != '\0')
-            return by_proxy(context, request, name, who, error);
+            return by_proxy(visit, request, name, who, error);
     }
     if (header != NULL && (bearer = credentials_read_bearer(header)) != NULL)
-        return by_token(context, bearer, who, error);
+        return by_token(visit, bearer, who, error);
     if (header != NULL && strncasecmp(header, "Basic ", 6) == 0)
-        return by_basic(context, header, who, challenge, error);
+        return by_basic(visit, header, who, challenge, error);
     if (header == NULL && cookie_read(request, cookie))
-        return by_cookie(context, request, cookie, changing, who, error);
+        return by_cookie(visit, request, cookie, changing, who, error);
     return no_credentials(challenge, error);
 }
 
-enum status authenticate(const struct context *context, const struct http_request *request, bool changing,
+enum status authenticate(const struct visit *visit, const struct http_request *request, bool changing,
                          struct caller *who, struct challenge *challenge, struct error *error)
 {
     *who = (struct caller){.way = WAY_NONE};
     *challenge = (struct challenge){0};
-    enum status status = by_what_there_is(context, request, changing, who, challenge, error);
+    enum status status = by_what_there_is(visit, request, changing, who, challenge, error);
     if (status == STATUS_OK && changing && who->way != WAY_TOKEN)
-        status = origin_check(context, request, error);
+        status = origin_check(visit, request, error);
     if (status != STATUS_OK)
         who->way = WAY_NONE;
     return status;
@@ -317,45 +332,45 @@ enum status authenticate(const struct context *context, const struct http_reques
 
 /* ---- logins ---- */
 
-static enum status login_make(const struct context *context, const struct caller *who,
+/* user: as the password was checked against. */
+static enum status login_make(const struct visit *visit, const struct user *user,
                               struct login_secrets *secrets, struct error *error)
 {
-    const struct config *config = context->service->config;
+    const struct config *config = visit->config;
     int64_t now_ms = clock_now_ms();
-    struct login login = {.created_ms = now_ms, .used_ms = now_ms};
-    struct user user;
-    enum status status = store_get_user(context->store, who->user, &user, error);
+    struct login login = {.generation = user->generation, .created_ms = now_ms, .used_ms = now_ms};
 
-    if (status != STATUS_OK)
-        return status;
-    memcpy(login.user, user.name, sizeof login.user);
-    login.generation = user.generation;
+    memcpy(login.user, user->name, sizeof login.user);
     secret_make("", secrets->cookie, sizeof secrets->cookie, login.hash);
     secret_make("", secrets->xsrf, sizeof secrets->xsrf, login.xsrf);
-    return store_insert_login(context->store, &login, LOGINS_MOST, now_ms - config->login_idle * 1000, error);
+    return store_insert_login(visit->store, &login, LOGINS_MOST, now_ms - config->login_idle * 1000, error);
 }
 
-enum status login_begin(const struct context *context, const struct http_request *request, struct caller *who,
+enum status login_begin(const struct visit *visit, const struct http_request *request, struct caller *who,
                         struct login_secrets *secrets, struct challenge *challenge, struct error *error)
 {
     struct password_login login = {0};
+    struct person person;
     bool known;
 
     *who = (struct caller){.way = WAY_NONE};
     *challenge = (struct challenge){0};
-    if (origin_check(context, request, error) != STATUS_OK)
+    if (origin_check(visit, request, error) != STATUS_OK)
         return error->status;
     if (!credentials_read_form(request->body, request->body_length, &login, &known))
         return error_set(error, ERROR_BAD_REQUEST, "j_username",
                          "the body is no form with j_username and j_password, each once "
                          "(application/x-www-form-urlencoded)");
-    enum status status = by_password(context, &login, known, WAY_COOKIE, who, challenge, error);
-    return status == STATUS_OK ? login_make(context, who, secrets, error) : status;
+    enum status status = by_password(visit, &login, known, &person, who, challenge, error);
+    if (status != STATUS_OK)
+        return status;
+    caller_fill(&person, WAY_COOKIE, who);
+    return login_make(visit, &person.user, secrets, error);
 }
 
-enum status login_end(const struct context *context, const struct http_request *request, struct error *error)
+enum status login_end(const struct visit *visit, const struct http_request *request, struct error *error)
 {
     uint8_t hash[SECRET_HASH_SIZE];
 
-    return cookie_read(request, hash) ? store_delete_login(context->store, hash, error) : STATUS_OK;
+    return cookie_read(request, hash) ? store_delete_login(visit->store, hash, error) : STATUS_OK;
 }

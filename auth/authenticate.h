@@ -2,11 +2,12 @@
  * From a request to who asks: a trusted proxy's word, Authorization (Basic or Bearer), or the cookie of a
  * login.
  */
-#ifndef PKTCAPD_SERVICE_AUTHENTICATE_H
-#define PKTCAPD_SERVICE_AUTHENTICATE_H
+#ifndef PKTCAPD_AUTH_AUTHENTICATE_H
+#define PKTCAPD_AUTH_AUTHENTICATE_H
 
+#include "auth/caller.h"
+#include "core/error.h"
 #include "http/request.h"
-#include "service/operations.h"
 
 /* What an answer to a failure needs besides the error. */
 struct challenge {
@@ -14,11 +15,11 @@ struct challenge {
     int retry_after_s; /* 429; 0: none */
 };
 
-/* Finds out who asks. context->store must be there, context->client too. changing: the operation changes
+/* Finds out who asks. visit->store must be there, visit->client too. changing: the operation changes
  * something, and so needs what proves that no web page of somebody else's sent it. *who says who it claimed
  * to be where it fails. ERROR_NO_CREDENTIALS, ERROR_BAD_CREDENTIALS, ERROR_TOO_MANY_ATTEMPTS,
  * ERROR_CROSS_SITE, ERROR_FORBIDDEN for people without a role. */
-MUST_USE enum status authenticate(const struct context *context, const struct http_request *request,
+MUST_USE enum status authenticate(const struct visit *visit, const struct http_request *request,
                                   bool changing, struct caller *who, struct challenge *challenge,
                                   struct error *error);
 
@@ -29,12 +30,12 @@ struct login_secrets {
 };
 
 /* j_username and j_password of the request's body. */
-MUST_USE enum status login_begin(const struct context *context, const struct http_request *request,
+MUST_USE enum status login_begin(const struct visit *visit, const struct http_request *request,
                                  struct caller *who, struct login_secrets *secrets,
                                  struct challenge *challenge, struct error *error);
 
 /* Ends the login of the request's cookie, if it has one. */
-MUST_USE enum status login_end(const struct context *context, const struct http_request *request,
+MUST_USE enum status login_end(const struct visit *visit, const struct http_request *request,
                                struct error *error);
 
 #endif

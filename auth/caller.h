@@ -1,8 +1,8 @@
 /*
  * Who asks, and from where: what authentication finds out about a request, once for all operations.
  */
-#ifndef PKTCAPD_SERVICE_CALLER_H
-#define PKTCAPD_SERVICE_CALLER_H
+#ifndef PKTCAPD_AUTH_CALLER_H
+#define PKTCAPD_AUTH_CALLER_H
 
 #include "core/people.h"
 
@@ -21,6 +21,21 @@ struct client {
     bool secure;                       /* https, as the client sees it */
     char host[256];                    /* HOST or HOST:PORT, as the client sees it; empty if unknown */
     char prefix[256];                  /* path under which the client sees the API, "/lab" or empty */
+};
+
+struct audit;
+struct config;
+struct guard;
+struct store;
+
+/* Somebody at the door: what authentication and the audit work with. Everything stays the caller's. */
+struct visit {
+    const struct config *config;
+    struct store *store; /* of this thread */
+    struct guard *guard;
+    struct audit *audit;
+    const struct caller *who;
+    const struct client *client;
 };
 
 #endif

@@ -2,14 +2,14 @@
  * Who may do what: the one table of operations and roles, and the one function that decides. policy_...() say
  * where and how much a role may capture.
  */
-#ifndef PKTCAPD_SERVICE_ACCESS_H
-#define PKTCAPD_SERVICE_ACCESS_H
+#ifndef PKTCAPD_AUTH_ACCESS_H
+#define PKTCAPD_AUTH_ACCESS_H
 
+#include "auth/caller.h"
+#include "auth/operation.h"
 #include "core/error.h"
 #include "core/request.h"
 #include "db/people.h"
-#include "service/caller.h"
-#include "service/routes.h"
 
 /* On which sessions a role may do something. */
 enum reach {

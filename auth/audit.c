@@ -1,10 +1,10 @@
-#include "service/audit.h"
+#include "auth/audit.h"
 
+#include "auth/access.h"
+#include "auth/secrets.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "db/people.h"
-#include "service/access.h"
-#include "service/secrets.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -118,12 +118,12 @@ static void record_log(const struct audit_record *record)
         record->object[0] == '\0' ? "-" : record->object, record->status, record->code, record->detail);
 }
 
-static void record_fill(const struct context *context, const struct act *act, struct audit_record *record)
+static void record_fill(const struct visit *visit, const struct act *act, struct audit_record *record)
 {
     *record = (struct audit_record){
-        .time_ms = clock_now_ms(), .way = context->who->way, .status = act->status, .code = act->code};
-    snprintf(record->user, sizeof record->user, "%s", context->who->user);
-    snprintf(record->address, sizeof record->address, "%s", context->client->address);
+        .time_ms = clock_now_ms(), .way = visit->who->way, .status = act->status, .code = act->code};
+    snprintf(record->user, sizeof record->user, "%s", visit->who->user);
+    snprintf(record->address, sizeof record->address, "%s", visit->client->address);
     snprintf(record->operation, sizeof record->operation, "%s",
              names_of(&operation_names, (int)act->operation));
     snprintf(record->session, sizeof record->session, "%s", act->session);
@@ -134,7 +134,7 @@ static void record_fill(const struct context *context, const struct act *act, st
     text_make_plain(record->detail);
 }
 
-void audit_note(const struct context *context, const struct act *act)
+void audit_note(const struct visit *visit, const struct act *act)
 {
     bool done = act->status < 400;
     bool matters = access_changes(act->operation) || act->operation == OPERATION_GET_CAPTURE_FILE;
@@ -142,12 +142,12 @@ void audit_note(const struct context *context, const struct act *act)
     struct audit_record record;
     struct error error;
 
-    if ((done && !matters && !act->foreign) || context->store == NULL)
+    if ((done && !matters && !act->foreign) || visit->store == NULL)
         return;
-    record_fill(context, act, &record);
-    if (repeats && !is_news(context->service->audit, &record, clock_monotonic_ms()))
+    record_fill(visit, act, &record);
+    if (repeats && !is_news(visit->audit, &record, clock_monotonic_ms()))
         return;
     record_log(&record);
-    if (store_append_audit(context->store, &record, &error) != STATUS_OK)
+    if (store_append_audit(visit->store, &record, &error) != STATUS_OK)
         log_error("the audit could not be written: %s", error.message);
 }

@@ -1,4 +1,4 @@
-#include "service/secrets.h"
+#include "auth/secrets.h"
 
 #include <pthread.h>
 #include <sodium.h>

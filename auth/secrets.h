@@ -1,8 +1,8 @@
 /*
- * Passwords and other secrets, on libsodium. Private to the service; nothing here is ever logged.
+ * Passwords and other secrets, on libsodium. Nothing here is ever logged.
  */
-#ifndef PKTCAPD_SERVICE_SECRETS_H
-#define PKTCAPD_SERVICE_SECRETS_H
+#ifndef PKTCAPD_AUTH_SECRETS_H
+#define PKTCAPD_AUTH_SECRETS_H
 
 #include "core/error.h"
 #include "core/people.h"

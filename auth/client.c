@@ -1,4 +1,4 @@
-#include "service/client.h"
+#include "auth/client.h"
 
 #include "core/prefix.h"
 

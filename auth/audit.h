@@ -6,11 +6,13 @@
  * Reading is on record where it is about other people's sessions. What repeats (refusals, reading) is written
  * once a minute, with the number of repetitions in the next record of its kind.
  */
-#ifndef PKTCAPD_SERVICE_AUDIT_H
-#define PKTCAPD_SERVICE_AUDIT_H
+#ifndef PKTCAPD_AUTH_AUDIT_H
+#define PKTCAPD_AUTH_AUDIT_H
 
-#include "service/operations.h"
-#include "service/routes.h"
+#include "auth/caller.h"
+#include "auth/operation.h"
+
+#include <stdbool.h>
 
 /* Remembers what repeats; shared by all threads. */
 struct audit;
@@ -30,6 +32,6 @@ struct act {
 };
 
 /* Writes it, if it belongs on record. What cannot be written is told in the log. */
-void audit_note(const struct context *context, const struct act *act);
+void audit_note(const struct visit *visit, const struct act *act);
 
 #endif
