@@ -2,10 +2,29 @@
 
 #include <stdlib.h>
 
-bool allowance_open(struct allowance *allowance, int64_t most, size_t most_files)
+/* Within this run and with the owner's. */
+static void count(struct allowance *allowance, int64_t bytes)
 {
-    *allowance = (struct allowance){
-        .most = most, .most_files = most_files, .sizes = calloc(most_files, sizeof *allowance->sizes)};
+    struct purse *purse = atomic_load(&allowance->purse);
+
+    if (purse != NULL)
+        atomic_fetch_add(&purse->used, bytes);
+    atomic_fetch_add(&allowance->used, bytes);
+}
+
+void allowance_begin(struct allowance *allowance, struct purse *purse, int64_t most, int64_t taken)
+{
+    *allowance = (struct allowance){0};
+    atomic_store(&allowance->purse, purse);
+    atomic_store(&allowance->most, most);
+    count(allowance, taken);
+}
+
+bool allowance_open(struct allowance *allowance, size_t most_files)
+{
+    count(allowance, -atomic_load(&allowance->used));
+    allowance->most_files = most_files;
+    allowance->sizes = calloc(most_files, sizeof *allowance->sizes);
     return allowance->sizes != NULL;
 }
 
@@ -15,9 +34,22 @@ void allowance_free(struct allowance *allowance)
     allowance->sizes = NULL;
 }
 
+/* The limit goes with the owner: both are read again where the run was given another one meanwhile. */
+int64_t allowance_room(const struct allowance *allowance)
+{
+    struct purse *purse;
+    int64_t most;
+
+    do {
+        purse = atomic_load(&allowance->purse);
+        most = atomic_load(&allowance->most);
+    } while (atomic_load(&allowance->purse) != purse);
+    return purse == NULL || most == INT64_MAX ? INT64_MAX : most - atomic_load(&purse->used);
+}
+
 bool allowance_takes(const struct allowance *allowance, int64_t bytes)
 {
-    return bytes <= allowance->most - allowance->used;
+    return bytes <= allowance_room(allowance);
 }
 
 /* What goes when another file is begun. */
@@ -40,16 +72,34 @@ void allowance_add(struct allowance *allowance, int64_t bytes)
     size_t newest = (allowance->oldest + allowance->file_count - 1) % allowance->most_files;
 
     allowance->sizes[newest] += bytes;
-    allowance->used += bytes;
+    count(allowance, bytes);
 }
 
 void allowance_add_file(struct allowance *allowance, int64_t bytes)
 {
-    allowance->used -= oldest_size(allowance);
+    count(allowance, -oldest_size(allowance));
     if (allowance->file_count < allowance->most_files)
         allowance->file_count++;
     else
         allowance->oldest = (allowance->oldest + 1) % allowance->most_files;
     allowance->sizes[(allowance->oldest + allowance->file_count - 1) % allowance->most_files] = 0;
     allowance_add(allowance, bytes);
+}
+
+void allowance_move(struct allowance *allowance, struct purse *purse)
+{
+    struct purse *before = atomic_load(&allowance->purse);
+    int64_t used = atomic_load(&allowance->used);
+
+    atomic_store(&allowance->most, INT64_MAX);
+    if (purse != NULL)
+        atomic_fetch_add(&purse->used, used);
+    atomic_store(&allowance->purse, purse);
+    if (before != NULL)
+        atomic_fetch_sub(&before->used, used);
+}
+
+void allowance_set_most(struct allowance *allowance, int64_t most)
+{
+    atomic_store(&allowance->most, most);
 }

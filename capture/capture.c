@@ -338,6 +338,7 @@ enum status capture_start(const struct capture_plan *plan, struct capture **out,
     capture->run = plan->session.run;
     capture->report.run = capture->run;
     capture->report.reported_ms = plan->lease.reported_ms;
+    allowance_begin(&capture->allowance, plan->purse, plan->most, capture->run.counters.file_size);
     capture->order_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&capture->mutex, NULL);
     failed = capture->order_fd < 0 ? errno : pthread_create(&capture->thread, NULL, capture_thread, capture);
@@ -346,6 +347,7 @@ enum status capture_start(const struct capture_plan *plan, struct capture **out,
         if (capture->order_fd >= 0)
             close(capture->order_fd);
         pthread_mutex_destroy(&capture->mutex);
+        allowance_move(&capture->allowance, NULL);
         free(capture);
         return error->status;
     }
@@ -361,6 +363,21 @@ void capture_give_order(struct capture *capture, enum capture_order order)
     if (atomic_compare_exchange_strong(&capture->order, &none, (int)order) &&
         write(capture->order_fd, &one, sizeof one) < 0)
         log_error("cannot give an order: %s", strerror(errno));
+}
+
+void capture_move(struct capture *capture, struct purse *purse)
+{
+    allowance_move(&capture->allowance, purse);
+}
+
+void capture_set_most(struct capture *capture, int64_t most)
+{
+    allowance_set_most(&capture->allowance, most);
+}
+
+int64_t capture_bytes(const struct capture *capture)
+{
+    return atomic_load(&capture->allowance.used);
 }
 
 void capture_read_report(struct capture *capture, struct capture_report *report)

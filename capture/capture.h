@@ -13,6 +13,7 @@
 #include "host/data_dir.h"
 
 struct capture;
+struct purse; /* allowance.h */
 
 struct capture_plan {
     struct session session; /* the run as claimed */
@@ -27,6 +28,9 @@ struct capture_plan {
     int notify_fd;          /* an eventfd of the owner's */
     struct run_file *files; /* of a ring that is resumed, as the store knows it; freed by the capture */
     size_t file_count;
+    struct purse
+        *purse;   /* of what the owner's captures take together: the run's files count there; or NULL */
+    int64_t most; /* that they may take; INT64_MAX: no limit */
 };
 
 enum capture_phase { CAPTURE_OPENING, CAPTURE_RUNNING, CAPTURE_ENDED };
@@ -53,6 +57,13 @@ MUST_USE enum status capture_start(const struct capture_plan *plan, struct captu
 
 /* The first order counts. */
 void capture_give_order(struct capture *capture, enum capture_order order);
+
+/* The run has another owner; then, also else at any time, what the owner's captures may take together. */
+void capture_move(struct capture *capture, struct purse *purse);
+void capture_set_most(struct capture *capture, int64_t most);
+
+/* What its files take, as it knows ahead of the reports. */
+int64_t capture_bytes(const struct capture *capture);
 
 void capture_read_report(struct capture *capture, struct capture_report *report);
 

@@ -214,7 +214,7 @@ static void open_allowance(struct capture *capture)
     struct error error;
     enum status status = STATUS_OK;
 
-    if (!allowance_open(&capture->allowance, capture->plan.lease.quota_left, most_files))
+    if (!allowance_open(&capture->allowance, most_files))
         status = error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
     if (status == STATUS_OK && capture->sink_open)
         status = allow_for_files(capture, &error);
@@ -253,11 +253,9 @@ static void create_sink(struct capture *capture, const struct file_header *heade
 /* How large the newest file may become: capfilesize, or what the quota leaves. */
 static int64_t growth_limit(const struct capture *capture)
 {
-    const struct allowance *allowance = &capture->allowance;
+    int64_t room = allowance_room(&capture->allowance), limit = file_limit(capture);
 
-    if (allowance_takes(allowance, file_limit(capture) - capture->sink.file_size))
-        return file_limit(capture);
-    return capture->sink.file_size + allowance->most - allowance->used;
+    return limit - capture->sink.file_size <= room ? limit : capture->sink.file_size + room;
 }
 
 /* Whether the file, or some file of the ring, can go on; else the run ends. */

@@ -33,7 +33,7 @@ void capture_open_stream(struct capture *capture)
     }
     capture->sink_open = true;
     capture->size_limit = INT64_MAX;
-    if (!allowance_open(&capture->allowance, INT64_MAX, 1)) {
+    if (!allowance_open(&capture->allowance, 1)) {
         error_set(&error, ERROR_INTERNAL, NULL, "out of memory");
         capture_hold_back(capture, &error);
         return;

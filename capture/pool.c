@@ -1,6 +1,5 @@
-#include "capture/pool.h"
+#include "capture/pool_state.h"
 
-#include "capture/capture.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "host/doorbell.h"
@@ -17,29 +16,6 @@ enum {
     RENEW_MS = 4000,     /* a lease is renewed this often at least */
     PROGRESS_MS = 500,   /* rows of running captures are this fresh */
     HOLD_BACK_MS = 1000, /* how long a run waits that could not be opened now */
-};
-
-/* A capture and what the store knows of it. */
-struct slot {
-    struct capture *capture; /* NULL: free */
-    struct lease lease;
-    char id[UUID_SIZE];
-    bool keeps_files;       /* it is no stream: a quota of bytes concerns it */
-    bool started;           /* the store has it as STARTED */
-    int64_t reported_at_ms; /* monotonic, of the last report to the store */
-    struct run reported;    /* and what it said */
-    struct capture_report now;
-};
-
-struct pool {
-    struct pool_settings settings;
-    int notify_fd;
-    size_t slot_count, running;
-    struct slot *slots;
-    struct run_report *reports;         /* room for one of each slot */
-    size_t *reporting;                  /* slot of each report */
-    int64_t look_at_ms, progress_at_ms; /* monotonic */
-    bool store_failing;                 /* said so once */
 };
 
 enum status pool_open(const struct pool_settings *settings, struct pool **out, struct error *error)
@@ -98,7 +74,7 @@ static struct slot *slot_free(struct pool *pool)
 }
 
 /* Whether it began. If not, this worker is short of something: the run waits for a better time. */
-static bool capture_begin(struct pool *pool, struct slot *slot, const struct capture_plan *plan)
+static bool capture_begin(struct pool *pool, struct slot *slot, struct capture_plan *plan)
 {
     struct error error, store_error;
 
@@ -108,6 +84,7 @@ static bool capture_begin(struct pool *pool, struct slot *slot, const struct cap
     memcpy(slot->id, plan->session.id, sizeof slot->id);
     slot->reported_at_ms = clock_monotonic_ms();
     slot->reported = plan->session.run;
+    quota_begin(pool, slot, plan);
     if (capture_start(plan, &slot->capture, &error) == STATUS_OK) {
         pool->running++;
         if (plan->lease.stop_requested)
@@ -116,6 +93,7 @@ static bool capture_begin(struct pool *pool, struct slot *slot, const struct cap
                  plan->lease.resumed ? "resuming" : "opening", plan->session.request.capvalue);
         return true;
     }
+    quota_undo(pool, slot);
     struct run_report back = {
         .lease = plan->lease,
         .run = plan->session.run,
@@ -235,6 +213,8 @@ static bool slot_start(struct pool *pool, struct slot *slot)
     report_free(&report);
     if (!worked)
         return false;
+    if (!report.lost)
+        quota_stored(slot, report.run.counters.file_size);
     slot->started = true;
     slot->reported = slot->now.run;
     slot->reported_at_ms = clock_monotonic_ms();
@@ -264,6 +244,7 @@ static void slot_end(struct pool *pool, struct slot *slot)
     ended_log(slot);
     if (report.lost)
         log_warning("session %s: another worker has taken it over", slot->id);
+    quota_end(pool, slot);
     capture_free(slot->capture);
     slot->capture = NULL;
     pool->running--;
@@ -298,6 +279,8 @@ static bool slot_has_news(const struct slot *slot)
 
 static void orders_carry(struct pool *pool, size_t count)
 {
+    if (quota_carry(pool, count))
+        pool->look_at_ms = 0;
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &pool->slots[pool->reporting[i]];
         if (pool->reports[i].lost)
@@ -345,6 +328,8 @@ static void progress(struct pool *pool)
         struct slot *slot = &pool->slots[pool->reporting[i]];
         slot->reported = slot->now.run;
         slot->reported_at_ms = clock_monotonic_ms();
+        if (!pool->reports[i].lost)
+            quota_stored(slot, pool->reports[i].run.counters.file_size);
     }
     orders_carry(pool, count);
 }
@@ -414,6 +399,8 @@ void pool_close(struct pool *pool)
 {
     if (pool->slots != NULL)
         suspend_all(pool);
+    if (pool->running == 0)
+        quota_free(pool);
     if (pool->notify_fd >= 0)
         close(pool->notify_fd);
     free(pool->slots);

@@ -63,9 +63,9 @@ const char *const statement_texts[STATEMENT_COUNT] = {
         " packets_fragmented = ?10, bytes_captured = ?11, file_size = ?12, errormsg = ?13, reported_ms = ?14,"
         " lease_until_ms = ?15, file = coalesce(?16, file)"
         " WHERE key = ?1 AND " HELD " RETURNING stop_requested",
-    [CHECK_RUN] = "SELECT stop_requested, (SELECT s.quota_bytes > 0 AND t.bytes >= s.quota_bytes"
-                  " FROM session s JOIN stored t ON t.owner = s.owner WHERE s.key = run.session)"
-                  " FROM run WHERE key = ?1 AND " HELD,
+    [CHECK_RUN] =
+        "SELECT stop_requested, s.owner, s.quota_bytes, (SELECT bytes FROM stored WHERE owner = s.owner)"
+        " FROM run JOIN session s ON s.key = run.session WHERE run.key = ?1 AND " HELD,
     [FINISH_RUN] =
         "UPDATE run SET state = ?2, stop_reason = ?3, ended_ms = ?4, worker = NULL, lease_until_ms = 0"
         " WHERE key = ?1",
@@ -99,7 +99,11 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [GET_SESSION_KEY] = "SELECT key FROM session WHERE id = ?",
     [DELETE_SHARE] = "DELETE FROM share WHERE session = ? AND kind = ? AND name = ?",
     [COUNT_SHARE] = "UPDATE session SET share_count = share_count + ?2 WHERE key = ?1 RETURNING share_count",
-    [TRANSFER_SESSION] = "UPDATE session SET owner = ?2 WHERE key = ?1",
+    /* A user who is not in the table has a role that only the proxy knows: then the limit stays. */
+    [TRANSFER_SESSION] =
+        "UPDATE session SET owner = ?2, quota_bytes = coalesce((SELECT o.max_stored_mb * 1000000"
+        " FROM user u JOIN role o ON o.name = u.role WHERE u.name = ?2), quota_bytes)"
+        " WHERE key = ?1",
     [TOUCH_KEY] = "UPDATE session SET revision = revision + 1, last_modified_time_ms = ?2,"
                   " last_modified_user = coalesce(?3, last_modified_user) WHERE key = ?1",
 

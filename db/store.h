@@ -115,8 +115,7 @@ struct lease {
     bool overdue;        /* the earlier holder lives, but let its lease run out */
     bool stop_requested; /* already asked to end when claimed */
     int64_t reported_ms; /* up to when the earlier holder's counters speak */
-    int64_t quota_left;  /* bytes that the owner's files may still take, this run's so far not counted;
-                            INT64_MAX */
+    int64_t owner_bytes; /* of all files of the owner, this run's included */
 };
 
 /* Claims one run of this node: first what a lost worker left STARTED, then the oldest CREATED one. Claimed
@@ -137,6 +136,10 @@ struct run_report {
     bool lost;
     bool stop_requested; /* out: someone asked for the end */
     bool over_quota;     /* out: the owner's files take more than they may */
+    /* out: whose the run is now, what that owner's files may take (0: no limit), and what they take as the
+       store knows, this run's included */
+    char owner[sizeof((struct session *)0)->owner];
+    int64_t quota_bytes, owner_bytes;
 };
 
 /* The capture runs: CREATED becomes STARTED with run.started_ms, run.file and files. */
@@ -146,7 +149,7 @@ MUST_USE enum status store_start_run(struct store *store, struct run_report *rep
 MUST_USE enum status store_report_progress(struct store *store, struct run_report *reports, size_t count,
                                            int64_t lease_until_ms, struct error *error);
 
-/* Reads the stop flag and the lost flag of many runs; writes nothing. */
+/* Reads the flags and the owners of many runs; writes nothing. */
 MUST_USE enum status store_check_stops(struct store *store, struct run_report *reports, size_t count,
                                        struct error *error);
 

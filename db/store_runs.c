@@ -1,4 +1,5 @@
 /* The worker's half of the store: claims, reports and ends of runs. */
+#include "db/columns.h"
 #include "db/rows.h"
 
 #include <stdio.h>
@@ -29,15 +30,6 @@ static enum status claim_run(struct store *store, const char *node_id, const cha
     return statement_step(store, statement, &more, error);
 }
 
-/* What the owner's files may still take. stored is of all of them, this run's included. */
-static int64_t quota_left(const struct session *session, int64_t stored)
-{
-    if (session->quota_bytes == 0 || session->owner[0] == '\0')
-        return INT64_MAX;
-    int64_t left = session->quota_bytes - (stored - session->run.counters.file_size);
-    return left > 0 ? left : 0;
-}
-
 static enum status run_session_read(struct store *store, struct lease *lease, struct session *session,
                                     struct error *error)
 {
@@ -53,8 +45,7 @@ static enum status run_session_read(struct store *store, struct lease *lease, st
     if (!row)
         return error_set(error, ERROR_NO_SUCH_SESSION, NULL, "the claimed run is gone");
     rows_read(statement, session, &key);
-    lease->quota_left =
-        quota_left(session, sqlite3_column_int64(statement, sqlite3_column_count(statement) - 1));
+    lease->owner_bytes = sqlite3_column_int64(statement, sqlite3_column_count(statement) - 1);
     sqlite3_reset(statement);
     return rows_read_lists(store, key, session, error);
 }
@@ -161,6 +152,16 @@ enum status store_start_run(struct store *store, struct run_report *report, stru
     return status;
 }
 
+static void check_read(sqlite3_stmt *statement, struct run_report *report)
+{
+    report->stop_requested = sqlite3_column_int(statement, 0) != 0;
+    text_read(statement, 1, report->owner, sizeof report->owner);
+    report->quota_bytes = sqlite3_column_int64(statement, 2);
+    report->owner_bytes = sqlite3_column_int64(statement, 3);
+    report->over_quota =
+        report->owner[0] != '\0' && report->quota_bytes > 0 && report->owner_bytes >= report->quota_bytes;
+}
+
 enum status store_check_stops(struct store *store, struct run_report *reports, size_t count,
                               struct error *error)
 {
@@ -175,8 +176,9 @@ enum status store_check_stops(struct store *store, struct run_report *reports, s
         if (statement_step(store, statement, &row, error) != STATUS_OK)
             return error->status;
         reports[i].lost = !row;
-        reports[i].stop_requested = row && sqlite3_column_int(statement, 0) != 0;
-        reports[i].over_quota = row && sqlite3_column_int(statement, 1) != 0;
+        reports[i].stop_requested = reports[i].over_quota = false;
+        if (row)
+            check_read(statement, &reports[i]);
         sqlite3_reset(statement);
     }
     return STATUS_OK;

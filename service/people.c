@@ -3,6 +3,7 @@
 #include "auth/guard.h"
 #include "auth/secrets.h"
 #include "core/clock.h"
+#include "host/doorbell.h"
 #include "service/validate.h"
 #include "service/validate_people.h"
 
@@ -347,6 +348,8 @@ enum status op_transfer_session(const struct context *context, const char *text,
         return first_status(errors);
     enum status status =
         store_transfer_session(context->store, id, owner, context->who->user, clock_now_ms(), &error);
+    if (status == STATUS_OK) /* the quota of a running one is another */
+        doorbell_ring(context->service->directory);
     return session_read(context, id, status, &error, session, errors);
 }
 

@@ -142,6 +142,29 @@ static void a_session_is_transferred(void **state)
     assert_int_equal(got.revision, session.revision + 1);
 }
 
+static void a_transfer_brings_the_quota_of_the_new_owner(void **state)
+{
+    struct fixture *fixture = *state;
+    struct role role = {.name = "guest", .kind = ROLE_OPERATOR, .policy.max_stored_mb = 5};
+    struct user bob = {.name = "bob", .role = "guest"}, dora = {.name = "dora", .role = "operator"};
+    struct session session;
+    struct error error;
+
+    MUST(store_put_role(fixture->store, &role, &error));
+    MUST(store_insert_user(fixture->store, &bob, &error));
+    MUST(store_insert_user(fixture->store, &dora, &error));
+    owned_insert(fixture, "alice", &session);
+    MUST(store_transfer_session(fixture->store, session.id, "bob", "carol", T0, &error));
+    session_get(fixture, session.id, 0, &session);
+    assert_int_equal(session.quota_bytes, 5000000);
+    MUST(store_transfer_session(fixture->store, session.id, "not.in.the.table", "carol", T0, &error));
+    session_get(fixture, session.id, 0, &session);
+    assert_int_equal(session.quota_bytes, 5000000);
+    MUST(store_transfer_session(fixture->store, session.id, "dora", "carol", T0, &error));
+    session_get(fixture, session.id, 0, &session);
+    assert_int_equal(session.quota_bytes, 0);
+}
+
 /* Who is given the name afterwards has none of it. */
 static void sessions_of_a_deleted_user_are_nobodys(void **state)
 {
@@ -301,27 +324,25 @@ static struct session bounded_insert(struct fixture *fixture, int64_t quota_byte
     return session;
 }
 
-static void a_claim_tells_what_is_left(void **state)
+static void a_claim_tells_what_the_owner_has(void **state)
 {
     struct fixture *fixture = *state;
     struct session session;
     struct run_report report = session_reach(fixture, STATE_STARTED, &session);
 
-    assert_true(report.lease.quota_left == INT64_MAX);
+    assert_int_equal(report.lease.owner_bytes, 0);
     run_grow(fixture, &report, 300);
     bounded_insert(fixture, 1000);
-    bounded_insert(fixture, 200);
     struct run_report bounded = claim_next(fixture, WORKER_A, T0, &session);
-    assert_int_equal(bounded.lease.quota_left, 700);
-    assert_int_equal(claim_next(fixture, WORKER_A, T0, &session).lease.quota_left, 0);
-
-    /* what the run itself has is not counted when it is taken over */
+    assert_int_equal(bounded.lease.owner_bytes, 300);
+    assert_int_equal(session.quota_bytes, 1000);
     run_start(fixture, &bounded);
     run_grow(fixture, &bounded, 500);
     run_end(fixture, &report, STATE_FINISHED);
     struct run_report taken = claim_next(fixture, WORKER_B, T0 + LEASE_MS, &session);
     assert_true(taken.lease.resumed);
-    assert_int_equal(taken.lease.quota_left, 700);
+    assert_int_equal(taken.lease.owner_bytes, 800);
+    assert_int_equal(session.run.counters.file_size, 500);
 }
 
 static void reports_tell_when_files_take_too_much(void **state)
@@ -347,6 +368,12 @@ static void reports_tell_when_files_take_too_much(void **state)
     MUST(store_transfer_session(fixture->store, free.id, "bob", "carol", T0, &error));
     MUST(store_check_stops(fixture->store, reports, 2, &error));
     assert_false(reports[1].over_quota);
+    assert_string_equal(reports[0].owner, "bob");
+    assert_string_equal(reports[1].owner, "alice");
+    assert_int_equal(reports[0].quota_bytes, 0);
+    assert_int_equal(reports[1].quota_bytes, 1000);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(reports[i].owner_bytes, 500);
 }
 
 int suite_owners(struct fixture *fixture)
@@ -356,12 +383,13 @@ int suite_owners(struct fixture *fixture)
         STORE_TEST(shares_come_with_the_session),
         STORE_TEST(shares_are_bounded),
         STORE_TEST(a_session_is_transferred),
+        STORE_TEST(a_transfer_brings_the_quota_of_the_new_owner),
         STORE_TEST(sessions_of_a_deleted_user_are_nobodys),
         STORE_TEST(sessions_that_have_not_ended_are_counted),
         STORE_TEST(sessions_of_the_last_hour_are_counted),
         STORE_TEST(files_are_counted),
         STORE_TEST(restarts_renew_point_and_quota),
-        STORE_TEST(a_claim_tells_what_is_left),
+        STORE_TEST(a_claim_tells_what_the_owner_has),
         STORE_TEST(reports_tell_when_files_take_too_much),
     };
 

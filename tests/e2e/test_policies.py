@@ -3,6 +3,7 @@ import concurrent.futures
 import os
 import pathlib
 import signal
+import time
 
 import pytest
 
@@ -259,16 +260,45 @@ def test_stored_bytes(daemon, make_wire, capformat):
     check_used_up(client.get(session), 2_000_000 - usage["stored_bytes"], RECORD[capformat])
 
 
-def test_two_captures_share_one_quota(daemon, make_wire):
-    """Neither has more than allowed, both have: their reports tell."""
-    wire = make_wire(mtu=9000)
-    _, client = someone(daemon, max_stored_mb=2)
-    sessions = [client.started(wire.near, capduration=60) for _ in range(2)]
-    send_through(sessions[0], wire, 140)
-    ended = [client.wait_end(session, timeout=10) for session in sessions]
+def check_shared(client, sessions, most, record):
+    """All ended with QUOTA, and have together what is allowed, to within a packet of each."""
+    ended = [client.get(session) for session in sessions]
     assert all((one["sessionstatus"], one["stop_reason"]) == ("FINISHED", "QUOTA") for one in ended)
-    assert sum(one["filesize_bytes"] for one in ended) > 2_000_000
-    assert refused(client, capvalue=wire.near).code == QUOTA_STORED
+    assert most - record < sum(map(on_disk, ended)) <= most + len(sessions) * record
+
+
+@FORMATS
+def test_six_captures_share_one_quota(daemon, make_wire, capformat):
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=5)
+    sessions = [client.started(wire.near, capformat=capformat, capduration=60) for _ in range(6)]
+    send_until(lambda: has_ended(client, *sessions), wire)
+    check_shared(client, sessions, 5_000_000, RECORD[capformat])
+
+
+def test_captures_share_a_quota_with_a_lost_workers(daemon, make_wire):
+    wire = make_wire(mtu=9000)
+    _, client = someone(daemon, max_stored_mb=4)
+    sessions = [client.started(wire.near, capduration=60) for _ in range(3)]
+    send_through(sessions[0], wire, 100)
+    daemon.kill("worker")
+    for session in sessions:
+        wait_until(lambda: "not captured" in client.get(session).get("errormsg", ""), 10, "the next worker")
+    send_until(lambda: has_ended(client, *sessions), wire)
+    check_shared(client, sessions, 4_000_000, RECORD["PCAP"])
+
+
+def test_a_capture_that_is_handed_over_takes_of_its_new_owners_quota(daemon, make_wire):
+    """It runs on, within what its new owner may have; the old one has room again."""
+    wire = make_wire(mtu=9000)
+    heir, client = someone(daemon, max_stored_mb=2)
+    mine = client.started(wire.near, capduration=60)
+    given = daemon.client.started(wire.near, capduration=60)
+    send_through(given, wire, 60)
+    daemon.client.json("POST", f"/session/{given['sessionid']}?action=transfer", json={"user": heir})
+    time.sleep(1)  # until the worker has heard of it
+    send_until(lambda: has_ended(client, mine, given), wire)
+    check_shared(client, [mine, given], 2_000_000, RECORD["PCAP"])
 
 
 @FORMATS

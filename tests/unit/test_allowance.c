@@ -73,9 +73,11 @@ static void files_stay_within_it(void **state)
     srand(4711);
     for (size_t most_files = 1; most_files <= FILES_MOST; most_files++) {
         for (int64_t most = 0; most < 6000; most += 1999) {
+            struct purse purse = {0};
             struct allowance allowance;
             struct model model = {.most_files = most_files};
-            assert_true(allowance_open(&allowance, most, most_files));
+            allowance_begin(&allowance, &purse, most, 0);
+            assert_true(allowance_open(&allowance, most_files));
             for (int i = 0; i < STEPS; i++)
                 step(&allowance, &model, most);
             allowance_free(&allowance);
@@ -85,10 +87,12 @@ static void files_stay_within_it(void **state)
 
 static void a_ring_as_large_as_it_goes_on(void **state)
 {
+    struct purse purse = {0};
     struct allowance allowance;
 
     (void)state;
-    assert_true(allowance_open(&allowance, 3000, 3));
+    allowance_begin(&allowance, &purse, 3000, 0);
+    assert_true(allowance_open(&allowance, 3));
     for (int i = 0; i < 10; i++) {
         assert_true(allowance_takes_file(&allowance, HEADER, 1000 - HEADER));
         allowance_add_file(&allowance, HEADER);
@@ -100,10 +104,12 @@ static void a_ring_as_large_as_it_goes_on(void **state)
 
 static void what_was_there_may_be_more_than_allowed(void **state)
 {
+    struct purse purse = {0};
     struct allowance allowance;
 
     (void)state;
-    assert_true(allowance_open(&allowance, 100, 2));
+    allowance_begin(&allowance, &purse, 100, 0);
+    assert_true(allowance_open(&allowance, 2));
     allowance_add_file(&allowance, 90);
     allowance_add_file(&allowance, 90);
     assert_false(allowance_takes(&allowance, 0));
@@ -114,14 +120,46 @@ static void what_was_there_may_be_more_than_allowed(void **state)
 
 static void without_a_limit_all_is_taken(void **state)
 {
+    struct purse purse = {0};
     struct allowance allowance;
 
     (void)state;
-    assert_true(allowance_open(&allowance, INT64_MAX, 1));
+    allowance_begin(&allowance, &purse, INT64_MAX, 0);
+    assert_true(allowance_open(&allowance, 1));
     allowance_add_file(&allowance, INT64_C(1) << 60);
     assert_true(allowance_takes(&allowance, INT64_C(1) << 60));
     assert_true(allowance_takes_file(&allowance, 24, INT64_C(1) << 60));
     allowance_free(&allowance);
+}
+
+/* Two runs of alice's, one of which becomes bob's. */
+static void runs_of_an_owner_count_together(void **state)
+{
+    struct purse alice = {0}, bob = {0};
+    struct allowance runs[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        allowance_begin(&runs[i], &alice, 1000, 400);
+        assert_int_equal(alice.used, i == 0 ? 400 : 700);
+        assert_true(allowance_open(&runs[i], 1)); /* what there was turns out to be less */
+        allowance_add_file(&runs[i], 300);
+    }
+    assert_int_equal(allowance_room(&runs[0]), 400);
+    allowance_add(&runs[0], 400);
+    assert_false(allowance_takes(&runs[1], 1));
+    allowance_move(&runs[0], &bob);
+    assert_true(allowance_takes(&runs[0], INT64_MAX));
+    allowance_set_most(&runs[0], 800);
+    assert_int_equal(allowance_room(&runs[0]), 100);
+    assert_int_equal(allowance_room(&runs[1]), 700);
+    allowance_move(&runs[0], NULL);
+    assert_int_equal(alice.used, 300);
+    assert_int_equal(bob.used, 0);
+    allowance_set_most(&runs[0], 1);
+    assert_true(allowance_takes(&runs[0], 1000));
+    for (int i = 0; i < 2; i++)
+        allowance_free(&runs[i]);
 }
 
 int main(void)
@@ -131,6 +169,7 @@ int main(void)
         cmocka_unit_test(a_ring_as_large_as_it_goes_on),
         cmocka_unit_test(what_was_there_may_be_more_than_allowed),
         cmocka_unit_test(without_a_limit_all_is_taken),
+        cmocka_unit_test(runs_of_an_owner_count_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
