@@ -162,8 +162,8 @@ static enum status hourly_exceeded(const char *owner, int64_t used, int64_t most
                      (long long)used, used == 1 ? "" : "s", (long long)most);
 }
 
-enum status quota_check(struct store *store, const char *owner, const struct quota *quota, bool creates,
-                        int64_t now_ms, struct error *error)
+enum status quota_check(struct store *store, const char *owner, const struct quota *quota, int64_t now_ms,
+                        struct error *error)
 {
     struct usage usage;
 
@@ -177,7 +177,7 @@ enum status quota_check(struct store *store, const char *owner, const struct quo
     if (quota->stored_bytes > 0 && usage.stored_bytes >= quota->stored_bytes)
         return error_set(error, ERROR_QUOTA_STORED, NULL, "%s has files of %lld bytes, and may have %lld",
                          owner, (long long)usage.stored_bytes, (long long)quota->stored_bytes);
-    if (creates && quota->hourly > 0 && usage.hourly >= quota->hourly)
+    if (quota->hourly > 0 && usage.hourly >= quota->hourly)
         return hourly_exceeded(owner, usage.hourly, quota->hourly, error);
     return STATUS_OK;
 }

@@ -26,10 +26,9 @@ MUST_USE enum status share_write(struct store *store, int64_t key, const struct 
 
 #define HOUR_MS INT64_C(3600000)
 
-/* Within a write transaction: refuses one more run of this owner's where the quota (or NULL) is used up;
- * hourly counts for a new session only. */
+/* Within a write transaction: refuses one more run of this owner's where the quota (or NULL) is used up. */
 MUST_USE enum status quota_check(struct store *store, const char *owner, const struct quota *quota,
-                                 bool creates, int64_t now_ms, struct error *error);
+                                 int64_t now_ms, struct error *error);
 
 /* Brings the files of a ring to what the report says of them, if it does. */
 MUST_USE enum status files_write(struct store *store, const struct run_report *report, struct error *error);

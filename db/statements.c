@@ -36,7 +36,9 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [TOUCH_SESSION] = "UPDATE session SET revision = revision + 1, last_modified_time_ms = ?2,"
                       " last_modified_user = coalesce(?3, last_modified_user)"
                       " WHERE key = (SELECT session FROM run WHERE key = ?1)",
-    [RENEW_SESSION] = "UPDATE session SET run = run + 1, point = ?2, quota_bytes = ?3 WHERE id = ?1",
+    [RENEW_SESSION] = "UPDATE session SET run = run + 1, point = ?2, quota_bytes = ?3, limit_duration_s = "
+                      "?4, limit_packets = ?5,"
+                      " limit_file_size_mb = ?6, limit_snaplen = ?7 WHERE id = ?1",
     [STOP_RUN] =
         "UPDATE run SET state = 'STOPPED', stop_reason = 'TERMINATED', ended_ms = ?2, stop_requested = 1"
         " WHERE key = ?1",
@@ -89,8 +91,9 @@ const char *const statement_texts[STATEMENT_COUNT] = {
                   " WHERE r.state IN " UNFINISHED " AND s.owner = ?1),"
                   " (SELECT bytes FROM stored WHERE owner = ?1),"
                   " (SELECT count(*) FROM creation WHERE owner = ?1 AND time_ms > ?2)",
-    [INSERT_CREATION] = "INSERT INTO creation (owner, time_ms, session)"
-                        " SELECT owner, create_time_ms, key FROM session WHERE key = ? AND owner IS NOT NULL",
+    [INSERT_CREATION] = "INSERT INTO creation (owner, time_ms, run) SELECT s.owner, r.created_ms, r.key"
+                        " FROM session s JOIN run r ON r.session = s.key AND r.number = s.run"
+                        " WHERE s.id = ? AND s.owner IS NOT NULL",
     [DELETE_OLD_CREATIONS] = "DELETE FROM creation WHERE owner = ? AND time_ms <= ?",
     [GET_ACCESS] = "SELECT s.owner, CASE WHEN s.share_count > 0 THEN EXISTS (SELECT 1 FROM share h"
                    " WHERE h.session = s.key AND (h.kind = 'user' AND h.name = ?2 OR h.kind = 'group'"

@@ -31,7 +31,7 @@ void store_close(struct store *store);
 struct quota {
     int64_t sessions;     /* that have not ended */
     int64_t stored_bytes; /* of all files */
-    int64_t hourly;       /* created in any 60 minutes */
+    int64_t hourly;       /* created, or restarted by their owner, in any 60 minutes */
 };
 
 /* Adds a session with its first run, state CREATED. quota may be NULL; it is held exactly, whoever else
@@ -93,7 +93,8 @@ struct restart {
     const char *user;          /* who asks */
     const char *point;         /* as session.point */
     int64_t quota_bytes;       /* as session.quota_bytes */
-    const struct quota *quota; /* as of store_insert_session(), but for hourly; NULL: none */
+    struct limits limits;      /* as session.limits */
+    const struct quota *quota; /* as of store_insert_session(); NULL: none */
     int64_t now_ms;
 };
 

@@ -3,6 +3,7 @@
 #include "db/rows.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static enum status lists_insert(struct store *store, int64_t key, const struct session *session,
                                 struct error *error)
@@ -36,8 +37,8 @@ static enum status lists_insert(struct store *store, int64_t key, const struct s
     return STATUS_OK;
 }
 
-/* Notes that the owner made a session, and forgets what was an hour before. */
-static enum status creation_note(struct store *store, int64_t key, const struct session *session,
+/* Notes that the owner made the newest run, and forgets what was an hour before. */
+static enum status creation_note(struct store *store, const char *id, const char *owner, int64_t now_ms,
                                  struct error *error)
 {
     sqlite3_stmt *note = statement_get(store, INSERT_CREATION, error);
@@ -46,9 +47,9 @@ static enum status creation_note(struct store *store, int64_t key, const struct 
 
     if (note == NULL || forget == NULL)
         return error->status;
-    bind_integer(note, 1, key);
-    bind_text(forget, 1, session->owner);
-    bind_integer(forget, 2, session->create_time_ms - HOUR_MS);
+    bind_text(note, 1, id);
+    bind_text(forget, 1, owner);
+    bind_integer(forget, 2, now_ms - HOUR_MS);
     if (statement_step(store, note, &row, error) != STATUS_OK)
         return error->status;
     return statement_step(store, forget, &row, error);
@@ -70,7 +71,7 @@ static enum status session_insert(struct store *store, const struct session *ses
                                   const struct quota *quota, struct error *error)
 {
     bool row;
-    enum status status = quota_check(store, session->owner, quota, true, session->create_time_ms, error);
+    enum status status = quota_check(store, session->owner, quota, session->create_time_ms, error);
 
     if (status != STATUS_OK)
         return status;
@@ -82,9 +83,9 @@ static enum status session_insert(struct store *store, const struct session *ses
         return status;
     int64_t key = sqlite3_last_insert_rowid(store->db);
     if ((status = lists_insert(store, key, session, error)) != STATUS_OK ||
-        (status = creation_note(store, key, session, error)) != STATUS_OK)
+        (status = run_insert(store, session->id, session->create_time_ms, error)) != STATUS_OK)
         return status;
-    return run_insert(store, session->id, session->create_time_ms, error);
+    return creation_note(store, session->id, session->owner, session->create_time_ms, error);
 }
 
 enum status store_insert_session(struct store *store, const struct session *session,
@@ -221,6 +222,10 @@ static enum status session_renew(struct store *store, const char *id, const stru
     bind_text(statement, 1, id);
     bind_text(statement, 2, restart->point);
     bind_integer(statement, 3, restart->quota_bytes);
+    bind_integer(statement, 4, restart->limits.duration_s);
+    bind_integer(statement, 5, restart->limits.packets);
+    bind_integer(statement, 6, restart->limits.file_size_mb);
+    bind_integer(statement, 7, restart->limits.snaplen);
     return statement_step(store, statement, &row, error);
 }
 
@@ -231,13 +236,16 @@ static enum status next_run(struct store *store, const char *id, const struct re
     enum status status = ended_run_read(store, id, "restarted", &run, error);
 
     if (status == STATUS_OK)
-        status = quota_check(store, run.owner, restart->quota, false, restart->now_ms, error);
+        status = quota_check(store, run.owner, restart->quota, restart->now_ms, error);
     if (status == STATUS_OK)
         status = session_touch(store, run.key, restart->user, restart->now_ms, error);
     if (status == STATUS_OK)
         status = session_renew(store, id, restart, error);
     if (status == STATUS_OK)
         status = run_insert(store, id, restart->now_ms, error);
+    /* What others have captured again does not count. */
+    if (status == STATUS_OK && strcmp(run.owner, restart->user) == 0)
+        status = creation_note(store, id, run.owner, restart->now_ms, error);
     return status;
 }
 

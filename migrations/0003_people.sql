@@ -67,12 +67,12 @@ ALTER TABLE session ADD COLUMN quota_bytes INTEGER NOT NULL DEFAULT 0; -- what t
 UPDATE session SET owner = create_user;
 CREATE INDEX session_owner ON session (owner);                      -- an owner's are in the order of keys
 
--- When each owner made sessions in the last hour; a session that was deleted counts all the same.
+-- When each owner made sessions in the last hour, or restarted them; one that was deleted counts all the same.
 CREATE TABLE creation (
     owner TEXT NOT NULL,
     time_ms INTEGER NOT NULL,
-    session INTEGER NOT NULL,                -- its key
-    PRIMARY KEY (owner, time_ms, session)
+    run INTEGER NOT NULL,                    -- its key
+    PRIMARY KEY (owner, time_ms, run)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE share (

@@ -100,6 +100,7 @@ enum status op_restart_session(const struct context *context, const char *id, st
     struct restart restart = {.user = context->who->user,
                               .point = point,
                               .quota_bytes = own ? quota.stored_bytes : session->quota_bytes,
+                              .limits = restart_limits(context, session, own),
                               .quota = own ? &quota : NULL,
                               .now_ms = clock_now_ms()};
     validate_restart(context, &session->request, point, errors);

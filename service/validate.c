@@ -268,3 +268,26 @@ struct limits effective_limits(const struct config *config, const struct policy 
         .snaplen = at_most(request->capsnaplen, smaller(most_snaplen(config, request), policy->max_snaplen)),
     };
 }
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+struct limits restart_limits(const struct context *context, const struct session *session, bool own)
+{
+    static const struct policy NONE = {0};
+    const struct limits *before = &session->limits;
+    struct limits now = effective_limits(context->service->config, own ? &context->who->role.policy : &NONE,
+                                         &session->request);
+
+    if (own)
+        return now;
+    return (struct limits){
+        .duration_s = least(before->duration_s, now.duration_s),
+        .packets = now.packets == 0 || before->packets == 0 ? now.packets + before->packets
+                                                            : least(before->packets, now.packets),
+        .file_size_mb = least(before->file_size_mb, now.file_size_mb),
+        .snaplen = least(before->snaplen, now.snaplen),
+    };
+}

@@ -21,6 +21,10 @@ void validate_restart(const struct context *context, const struct packet_capture
 struct limits effective_limits(const struct config *config, const struct policy *policy,
                                const struct packet_capture_request *request);
 
+/* Those of a restart, the session's own where a caller who does not own it has it captured again: then they
+ * are no more than they were, and no more than the server's are now. */
+struct limits restart_limits(const struct context *context, const struct session *session, bool own);
+
 /* Reads a session's id, as the API shows it; what is no UUID names no session. */
 bool validate_id(const char *text, char id[UUID_SIZE], struct errors *errors);
 

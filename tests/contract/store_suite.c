@@ -141,8 +141,12 @@ void session_insert(struct fixture *fixture, struct session *session)
 enum status session_restart(struct store *store, const char *id, const char *user, int64_t now_ms,
                             struct error *error)
 {
-    const struct restart restart = {.user = user, .point = "", .now_ms = now_ms};
+    struct restart restart = {.user = user, .point = "", .now_ms = now_ms};
+    struct session session;
 
+    if (store_get_session(store, id, 0, &session, error) != STATUS_OK)
+        return error->status;
+    restart.limits = session.limits;
     return store_restart_session(store, id, &restart, error);
 }
 

@@ -235,12 +235,12 @@ static void sessions_that_have_not_ended_are_counted(void **state)
     MUST(store_restart_session(fixture->store, first.id, &restart, &error));
 }
 
-/* A session that was deleted was made all the same; a restart makes none. */
+/* A session that was deleted was made all the same; a restart by its owner counts as well. */
 static void sessions_of_the_last_hour_are_counted(void **state)
 {
     struct fixture *fixture = *state;
     const struct quota two = {.hourly = 2};
-    const struct restart restart = {.user = "alice", .point = "", .quota = &two, .now_ms = T0 + 2};
+    struct restart restart = {.user = "alice", .point = "", .quota = &two};
     const int64_t hour = 3600000;
     struct session first, session;
     struct error error;
@@ -253,11 +253,19 @@ static void sessions_of_the_last_hour_are_counted(void **state)
     MUST(store_transfer_session(fixture->store, first.id, "bob", "carol", T0, &error));
     MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + hour - 1, &session, &error));
     assert_string_equal(error.message, "alice has made 2 sessions in the last 60 minutes, and may make 2");
-    MUST(store_request_stop(fixture->store, first.id, "alice", T0, &error));
-    MUST(store_restart_session(fixture->store, first.id, &restart, &error));
     MUST(quota_insert(fixture, &two, T0 + hour, &session, &error));
     MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + hour, &session, &error));
     MUST(quota_insert(fixture, &two, T0 + hour + 1, &session, &error));
+    MUST(store_request_stop(fixture->store, session.id, "alice", T0, &error));
+    restart.now_ms = T0 + hour + 2;
+    MUST_FAIL(ERROR_QUOTA_HOURLY, store_restart_session(fixture->store, session.id, &restart, &error));
+    restart.now_ms = T0 + 2 * hour;
+    MUST(store_restart_session(fixture->store, session.id, &restart, &error));
+    assert_usage(fixture, "alice", T0 + hour, 2, 0, 2);
+    MUST(store_request_stop(fixture->store, session.id, "alice", T0, &error));
+    MUST(session_restart(fixture->store, session.id, "carol", T0 + 2 * hour, &error));
+    assert_usage(fixture, "alice", T0 + hour, 2, 0, 2);
+    assert_usage(fixture, "carol", T0 + hour, 0, 0, 0);
 }
 
 static void run_grow(struct fixture *fixture, struct run_report *report, int64_t file_size)
@@ -294,11 +302,11 @@ static void files_are_counted(void **state)
     assert_usage(fixture, "bob", 0, 0, 0, 0);
 }
 
-static void restarts_renew_point_and_quota(void **state)
+static void restarts_renew_point_quota_and_limits(void **state)
 {
     struct fixture *fixture = *state;
     const struct restart restart = {
-        .user = "bob", .point = "red/veth1", .quota_bytes = 4711, .now_ms = T0 + 3};
+        .user = "bob", .point = "red/veth1", .quota_bytes = 4711, .limits = {1, 2, 3, 4}, .now_ms = T0 + 3};
     struct session session;
     struct error error;
 
@@ -308,6 +316,7 @@ static void restarts_renew_point_and_quota(void **state)
     session_get(fixture, session.id, 0, &session);
     assert_string_equal(session.point, "red/veth1");
     assert_int_equal(session.quota_bytes, 4711);
+    assert_memory_equal(&session.limits, &restart.limits, sizeof session.limits);
     assert_string_equal(session.last_modified_user, "bob");
 }
 
@@ -388,7 +397,7 @@ int suite_owners(struct fixture *fixture)
         STORE_TEST(sessions_that_have_not_ended_are_counted),
         STORE_TEST(sessions_of_the_last_hour_are_counted),
         STORE_TEST(files_are_counted),
-        STORE_TEST(restarts_renew_point_and_quota),
+        STORE_TEST(restarts_renew_point_quota_and_limits),
         STORE_TEST(a_claim_tells_what_the_owner_has),
         STORE_TEST(reports_tell_when_files_take_too_much),
     };

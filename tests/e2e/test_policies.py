@@ -162,6 +162,25 @@ def test_streams(daemon, wire):
     client.terminate(client.create(**stream))
 
 
+def test_a_restart_is_held_to_the_role_as_it_is(daemon, wire):
+    name, client = someone(daemon, max_duration=600)
+    sessions = [client.terminate(client.create(wire.near, capamount=5)) for _ in range(2)]
+    asked = client.terminate(client.create(wire.near, capduration=500))
+    assert {session["limits"]["capduration"] for session in sessions} == {600}
+    add_role(daemon.client, f"role-of-{name}", max_duration=60, max_filesize=5, max_snaplen=128)
+    path = f"{MANAGER}/session/{{}}?action=restart"
+    limits = client.json("POST", f"/session/{sessions[0]['sessionid']}?action=restart")["limits"]
+    assert (limits["capduration"], limits["capfilesize"], limits["capsnaplen"]) == (60, 5, 128)
+    assert status(client, "POST", path.format(asked["sessionid"])) == (403, POLICY_CODE)
+    # An administrator's restart keeps what the owner had.
+    limits = daemon.client.json("POST", f"/session/{sessions[1]['sessionid']}?action=restart")["limits"]
+    assert limits == sessions[1]["limits"]
+    for session in sessions:
+        client.terminate(session)
+    limits = daemon.client.json("POST", f"/session/{sessions[0]['sessionid']}?action=restart")["limits"]
+    assert limits["capduration"] == 60
+
+
 # ---- quotas ----
 
 def test_sessions_at_once(daemon, wire):
@@ -197,6 +216,16 @@ def test_sessions_in_an_hour(daemon, wire):
                          json={"cappoint": "VNIC", "capsource": "CLI", "capvalue": wire.near})
     assert (answer.status_code, answer.json()["error_code"]) == (429, QUOTA_HOURLY)
     assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+
+
+def test_restarts_in_an_hour(daemon, wire):
+    _, client = someone(daemon, max_hourly=3)
+    session = client.terminate(client.create(wire.near, capduration=60))
+    path = f"{MANAGER}/session/{session['sessionid']}?action=restart"
+    for answer in ((200, None), (200, None), (429, QUOTA_HOURLY)):
+        assert status(client, "POST", path) == answer
+        client.terminate(session)
+    daemon.client.json("POST", f"/session/{session['sessionid']}?action=restart")
 
 
 JUMBO = bytes.fromhex("0200000000fe0200000000ff88b5") + bytes(8000)

@@ -164,13 +164,13 @@ INSERT INTO login VALUES(1,X'000200000000000000000000000000000000000000000000000
 CREATE TABLE creation (
     owner TEXT NOT NULL,
     time_ms INTEGER NOT NULL,
-    session INTEGER NOT NULL,                -- its key
-    PRIMARY KEY (owner, time_ms, session)
+    run INTEGER NOT NULL,                    -- its key
+    PRIMARY KEY (owner, time_ms, run)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO creation VALUES('alice',1700000000000,1);
-INSERT INTO creation VALUES('alice',1700000000000,2);
 INSERT INTO creation VALUES('alice',1700000000000,3);
 INSERT INTO creation VALUES('alice',1700000000000,4);
+INSERT INTO creation VALUES('alice',1700000000000,5);
 CREATE TABLE share (
     session INTEGER NOT NULL REFERENCES session (key) ON DELETE CASCADE,
     kind TEXT NOT NULL CHECK (kind IN ('user', 'group')),
