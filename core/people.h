@@ -113,7 +113,7 @@ struct audit_record {
 struct usage {
     int64_t unfinished;   /* sessions that have not ended */
     int64_t stored_bytes; /* of all runs' files */
-    int64_t hourly;       /* sessions created in the last 60 minutes */
+    int64_t hourly;       /* sessions created, or restarted by the user, in the last 60 minutes */
 };
 
 extern const struct names role_kind_names;

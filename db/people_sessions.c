@@ -149,19 +149,6 @@ enum status store_get_usage(struct store *store, const char *user, int64_t hour_
     return STATUS_OK;
 }
 
-static enum status sessions_exceeded(const char *owner, int64_t used, int64_t most, struct error *error)
-{
-    return error_set(error, ERROR_QUOTA_SESSIONS, NULL, "%s has %lld session%s not ended, and may have %lld",
-                     owner, (long long)used, used == 1 ? " that has" : "s that have", (long long)most);
-}
-
-static enum status hourly_exceeded(const char *owner, int64_t used, int64_t most, struct error *error)
-{
-    return error_set(error, ERROR_QUOTA_HOURLY, NULL,
-                     "%s has made %lld session%s in the last 60 minutes, and may make %lld", owner,
-                     (long long)used, used == 1 ? "" : "s", (long long)most);
-}
-
 enum status quota_check(struct store *store, const char *owner, const struct quota *quota, int64_t now_ms,
                         struct error *error)
 {
@@ -170,14 +157,7 @@ enum status quota_check(struct store *store, const char *owner, const struct quo
     if (quota == NULL || (quota->sessions == 0 && quota->stored_bytes == 0 && quota->hourly == 0))
         return STATUS_OK;
     enum status status = store_get_usage(store, owner, now_ms - HOUR_MS, &usage, error);
-    if (status != STATUS_OK)
-        return status;
-    if (quota->sessions > 0 && usage.unfinished >= quota->sessions)
-        return sessions_exceeded(owner, usage.unfinished, quota->sessions, error);
-    if (quota->stored_bytes > 0 && usage.stored_bytes >= quota->stored_bytes)
-        return error_set(error, ERROR_QUOTA_STORED, NULL, "%s has files of %lld bytes, and may have %lld",
-                         owner, (long long)usage.stored_bytes, (long long)quota->stored_bytes);
-    if (quota->hourly > 0 && usage.hourly >= quota->hourly)
-        return hourly_exceeded(owner, usage.hourly, quota->hourly, error);
-    return STATUS_OK;
+    for (int kind = 0; kind < QUOTA_KINDS && status == STATUS_OK; kind++)
+        status = quota_allows((enum quota_kind)kind, owner, quota, &usage, error);
+    return status;
 }

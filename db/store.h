@@ -15,6 +15,7 @@
 #define PKTCAPD_DB_STORE_H
 
 #include "core/error.h"
+#include "core/quota.h"
 #include "core/session.h"
 #include "core/uuid.h"
 
@@ -26,13 +27,6 @@ MUST_USE enum status store_open(const char *path, struct store **store, struct e
 void store_close(struct store *store);
 
 /* ---- the front end ---- */
-
-/* What the owner of sessions may have at most; 0: no limit. */
-struct quota {
-    int64_t sessions;     /* that have not ended */
-    int64_t stored_bytes; /* of all files */
-    int64_t hourly;       /* created, or restarted by their owner, in any 60 minutes */
-};
 
 /* Adds a session with its first run, state CREATED. quota may be NULL; it is held exactly, whoever else
  * inserts: ERROR_QUOTA_SESSIONS, ERROR_QUOTA_STORED and ERROR_QUOTA_HOURLY say the limit and how much is

@@ -3,6 +3,8 @@
 #include "broker/broker.h"
 #include "capture/filter.h"
 #include "capture/own_traffic.h"
+#include "core/clock.h"
+#include "db/people.h"
 #include "service/validate.h"
 
 #include <pcap/dlt.h>
@@ -57,6 +59,23 @@ static void look_at_worker(struct forecast *forecast, struct broker *broker)
     else if (!abilities.capture)
         missing_add(forecast, "CAP_NET_RAW",
                     "the worker lacks CAP_NET_RAW: the capture would end with PERMISSION");
+}
+
+/* A request that is checked and stored would be refused for these all the same. */
+static enum status look_at_quotas(const struct context *context, struct forecast *forecast,
+                                  struct error *error)
+{
+    const char *user = context->who->user;
+    const struct quota quota = quota_of(context->who);
+    struct usage usage;
+    struct error refusal;
+    enum status status =
+        store_get_usage(context->store, user, clock_now_ms() - 3600 * MS_PER_S, &usage, error);
+
+    for (int kind = 0; kind < QUOTA_KINDS && status == STATUS_OK; kind++)
+        if (quota_allows((enum quota_kind)kind, user, &quota, &usage, &refusal) != STATUS_OK)
+            missing_add(forecast, "quota", refusal.message);
+    return status;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -169,12 +188,15 @@ enum status op_forecast_session(const struct context *context, const struct pack
 {
     const struct service *service = context->service;
     char value[POINT_VALUE_SIZE];
+    struct error error;
 
     *forecast = (struct forecast){.request = *request};
     validate_request(context, request, value, errors);
     privileges_sort_out(forecast, errors);
     if (errors->count > 0)
         return errors->items[0].status;
+    if (look_at_quotas(context, forecast, &error) != STATUS_OK)
+        return errors_add_error(errors, &error);
     forecast->limits = effective_limits(service->config, &context->who->role.policy, request);
     struct broker *broker = broker_connect(service->directory);
     look_at_worker(forecast, broker);

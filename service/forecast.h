@@ -12,7 +12,7 @@ enum { FORECAST_FILTER_SIZE = 65536, FORECAST_MISSING_MAX = 8 };
 
 /* Something that stands in the way now. */
 struct missing {
-    char what[32]; /* a capability's name, "worker", "interface", "route" or "disk" */
+    char what[32]; /* a capability's name, "worker", "interface", "route", "quota" or "disk" */
     char why[512];
 };
 

@@ -25,7 +25,7 @@ struct visit visit_of(const struct context *context)
                           .client = context->client};
 }
 
-static struct quota quota_of(const struct caller *who)
+struct quota quota_of(const struct caller *who)
 {
     const struct policy *policy = &who->role.policy;
 

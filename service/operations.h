@@ -43,6 +43,9 @@ struct context {
 /* The same for authentication and the audit. */
 struct visit visit_of(const struct context *context);
 
+/* What the caller may have. */
+struct quota quota_of(const struct caller *who);
+
 typedef void (*session_visitor)(void *visitor_context, const struct session *session);
 typedef void (*file_visitor)(void *visitor_context, const struct run_file *file);
 

@@ -218,6 +218,27 @@ def test_sessions_in_an_hour(daemon, wire):
     assert 1 <= int(answer.headers["Retry-After"]) <= 3600
 
 
+def test_a_dry_run_tells_of_quotas(daemon, wire):
+    """What creating would be refused for, in the same words; the request itself is fine."""
+    def missing(client):
+        forecast = client.json("POST", "/session?dry_run=true",
+                               json={"cappoint": "VNIC", "capsource": "CLI", "capvalue": wire.near})
+        assert forecast["would_start"] == (forecast["missing"] == [])
+        assert {one["what"] for one in forecast["missing"]} <= {"quota"}
+        return [one["why"] for one in forecast["missing"]]
+
+    _, client = someone(daemon, max_sessions=1, max_hourly=2)
+    assert missing(client) == []
+    session = client.create(wire.near, capduration=60)
+    assert missing(client) == [refused(client, capvalue=wire.near).message]
+    client.terminate(session)
+    assert missing(client) == []
+    session = client.create(wire.near, capduration=60)
+    assert len(missing(client)) == 2
+    client.terminate(session)
+    assert missing(client) == [refused(client, capvalue=wire.near).message]
+
+
 def test_restarts_in_an_hour(daemon, wire):
     _, client = someone(daemon, max_hourly=3)
     session = client.terminate(client.create(wire.near, capduration=60))
