@@ -126,8 +126,9 @@ MUST_USE enum status store_get_access(struct store *store, const char *id, const
 
 /* Shares a session, or ends that (on = false); harmless where it is so already. ERROR_NO_SUCH_SESSION,
  * ERROR_OUT_OF_RANGE beyond SHARES_MAX. */
-MUST_USE enum status store_share_session(struct store *store, const char *id, const struct share *share,
-                                         bool on, const char *by, int64_t now_ms, struct error *error);
+MUST_USE enum status store_share_session(struct store *store, const char *id, const char *owner,
+                                         const struct share *share, bool on, const char *by, int64_t now_ms,
+                                         struct error *error);
 
 /* ERROR_NO_SUCH_SESSION. The owner need not be in the table of users: proxies assert users too. */
 MUST_USE enum status store_transfer_session(struct store *store, const char *id, const char *owner,

@@ -2,9 +2,15 @@
 #include "db/people_rows.h"
 #include "db/rows.h"
 
-static enum status session_key(struct store *store, const char *id, int64_t *key, struct error *error)
+/* owner: whose the session must be, or NULL. */
+static enum status session_key(struct store *store, const char *id, const char *owner, int64_t *key,
+                               struct error *error)
 {
-    enum status status = number_read(store, statement_of(store, GET_SESSION_KEY, id, error), key, error);
+    sqlite3_stmt *statement = statement_of(store, GET_SESSION_KEY, id, error);
+
+    if (statement != NULL)
+        sqlite3_bind_text(statement, 2, owner, -1, SQLITE_STATIC);
+    enum status status = number_read(store, statement, key, error);
 
     return status == STATUS_OK && *key == 0 ? no_such_session(id, error) : status;
 }
@@ -74,11 +80,12 @@ static enum status share_count(struct store *store, int64_t key, int change, str
     return status;
 }
 
-static enum status share_session(struct store *store, const char *id, const struct share *share, bool on,
-                                 const char *by, int64_t now_ms, struct error *error)
+static enum status share_session(struct store *store, const char *id, const char *owner,
+                                 const struct share *share, bool on, const char *by, int64_t now_ms,
+                                 struct error *error)
 {
     int64_t key;
-    enum status status = session_key(store, id, &key, error);
+    enum status status = session_key(store, id, owner, &key, error);
 
     if (status == STATUS_OK)
         status = share_write(store, key, share, on, error);
@@ -88,13 +95,14 @@ static enum status share_session(struct store *store, const char *id, const stru
     return status == STATUS_OK ? key_touch(store, key, by, now_ms, error) : status;
 }
 
-enum status store_share_session(struct store *store, const char *id, const struct share *share, bool on,
-                                const char *by, int64_t now_ms, struct error *error)
+enum status store_share_session(struct store *store, const char *id, const char *owner,
+                                const struct share *share, bool on, const char *by, int64_t now_ms,
+                                struct error *error)
 {
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, share_session(store, id, share, on, by, now_ms, error), error);
+        status = transaction_end(store, share_session(store, id, owner, share, on, by, now_ms, error), error);
     return status;
 }
 
@@ -104,7 +112,7 @@ static enum status transfer_session(struct store *store, const char *id, const c
                                     int64_t now_ms, struct error *error)
 {
     int64_t key;
-    enum status status = session_key(store, id, &key, error);
+    enum status status = session_key(store, id, NULL, &key, error);
 
     if (status != STATUS_OK)
         return status;

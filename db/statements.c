@@ -99,7 +99,7 @@ const char *const statement_texts[STATEMENT_COUNT] = {
                    " WHERE h.session = s.key AND (h.kind = 'user' AND h.name = ?2 OR h.kind = 'group'"
                    " AND instr(char(10) || ?3 || char(10), char(10) || h.name || char(10)) > 0)) ELSE 0 END"
                    " FROM session s WHERE s.id = ?1",
-    [GET_SESSION_KEY] = "SELECT key FROM session WHERE id = ?",
+    [GET_SESSION_KEY] = "SELECT key FROM session WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
     [DELETE_SHARE] = "DELETE FROM share WHERE session = ? AND kind = ? AND name = ?",
     [COUNT_SHARE] = "UPDATE session SET share_count = share_count + ?2 WHERE key = ?1 RETURNING share_count",
     /* A user who is not in the table has a role that only the proxy knows: then the limit stays. */

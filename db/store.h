@@ -77,13 +77,17 @@ MUST_USE enum status store_list_run_files(struct store *store, const char *id, i
                                           void (*visit)(void *context, const struct run_file *file),
                                           void *context, struct error *error);
 
+/* Here and below, owner says whose the session must be still: what was allowed to an owner is not done to a
+ * session that was handed over meanwhile. ERROR_NO_SUCH_SESSION; NULL: anybody's. */
+
 /* Asks for the end of the newest run: one that no worker has claimed becomes STOPPED at once, another gets
  * the stop flag; one that has ended stays as it is. */
-MUST_USE enum status store_request_stop(struct store *store, const char *id, const char *user, int64_t now_ms,
-                                        struct error *error);
+MUST_USE enum status store_request_stop(struct store *store, const char *id, const char *owner,
+                                        const char *user, int64_t now_ms, struct error *error);
 
 /* What a restart renews. */
 struct restart {
+    const char *owner;         /* as above */
     const char *user;          /* who asks */
     const char *point;         /* as session.point */
     int64_t quota_bytes;       /* as session.quota_bytes */
@@ -98,7 +102,8 @@ MUST_USE enum status store_restart_session(struct store *store, const char *id, 
                                            struct error *error);
 
 /* Deletes a session that has ended and its runs. ERROR_SESSION_RUNNING if it has not ended. */
-MUST_USE enum status store_delete_session(struct store *store, const char *id, struct error *error);
+MUST_USE enum status store_delete_session(struct store *store, const char *id, const char *owner,
+                                          struct error *error);
 
 /* ---- the worker ---- */
 

@@ -156,12 +156,23 @@ static enum status newest_run_read(struct store *store, const char *id, struct n
     return STATUS_OK;
 }
 
-static enum status stop_newest_run(struct store *store, const char *id, const char *user, int64_t now_ms,
-                                   struct error *error)
+/* owner: whose the session must be, or NULL. */
+static enum status newest_run_of(struct store *store, const char *id, const char *owner,
+                                 struct newest_run *run, struct error *error)
+{
+    enum status status = newest_run_read(store, id, run, error);
+
+    if (status == STATUS_OK && owner != NULL && strcmp(run->owner, owner) != 0)
+        return no_such_session(id, error);
+    return status;
+}
+
+static enum status stop_newest_run(struct store *store, const char *id, const char *owner, const char *user,
+                                   int64_t now_ms, struct error *error)
 {
     struct newest_run run;
     bool row;
-    enum status status = newest_run_read(store, id, &run, error);
+    enum status status = newest_run_of(store, id, owner, &run, error);
 
     if (status != STATUS_OK || session_state_has_ended(run.state))
         return status;
@@ -177,21 +188,21 @@ static enum status stop_newest_run(struct store *store, const char *id, const ch
     return session_touch(store, run.key, user, now_ms, error);
 }
 
-enum status store_request_stop(struct store *store, const char *id, const char *user, int64_t now_ms,
-                               struct error *error)
+enum status store_request_stop(struct store *store, const char *id, const char *owner, const char *user,
+                               int64_t now_ms, struct error *error)
 {
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, stop_newest_run(store, id, user, now_ms, error), error);
+        status = transaction_end(store, stop_newest_run(store, id, owner, user, now_ms, error), error);
     return status;
 }
 
 /* Reads the newest run and refuses if it has not ended. */
-static enum status ended_run_read(struct store *store, const char *id, const char *deed,
+static enum status ended_run_read(struct store *store, const char *id, const char *owner, const char *deed,
                                   struct newest_run *run, struct error *error)
 {
-    enum status status = newest_run_read(store, id, run, error);
+    enum status status = newest_run_of(store, id, owner, run, error);
 
     if (status == STATUS_OK && !session_state_has_ended(run->state))
         return error_set(error, ERROR_SESSION_RUNNING, "session-id",
@@ -233,7 +244,7 @@ static enum status next_run(struct store *store, const char *id, const struct re
                             struct error *error)
 {
     struct newest_run run;
-    enum status status = ended_run_read(store, id, "restarted", &run, error);
+    enum status status = ended_run_read(store, id, restart->owner, "restarted", &run, error);
 
     if (status == STATUS_OK)
         status = quota_check(store, run.owner, restart->quota, restart->now_ms, error);
@@ -259,20 +270,21 @@ enum status store_restart_session(struct store *store, const char *id, const str
     return status;
 }
 
-static enum status ended_session_delete(struct store *store, const char *id, struct error *error)
+static enum status ended_session_delete(struct store *store, const char *id, const char *owner,
+                                        struct error *error)
 {
     struct newest_run run;
-    enum status status = ended_run_read(store, id, "deleted", &run, error);
+    enum status status = ended_run_read(store, id, owner, "deleted", &run, error);
 
     return status == STATUS_OK ? by_id(store, DELETE_SESSION, id, error) : status;
 }
 
-enum status store_delete_session(struct store *store, const char *id, struct error *error)
+enum status store_delete_session(struct store *store, const char *id, const char *owner, struct error *error)
 {
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, ended_session_delete(store, id, error), error);
+        status = transaction_end(store, ended_session_delete(store, id, owner, error), error);
     return status;
 }
 

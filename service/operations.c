@@ -25,6 +25,11 @@ struct visit visit_of(const struct context *context)
                           .client = context->client};
 }
 
+const char *owner_of(const struct caller *who)
+{
+    return access_rules_all(who) ? NULL : who->user;
+}
+
 struct quota quota_of(const struct caller *who)
 {
     const struct policy *policy = &who->role.policy;
@@ -97,7 +102,8 @@ enum status op_restart_session(const struct context *context, const char *id, st
     if (op_get_session(context, id, session, errors) != STATUS_OK)
         return errors->items[0].status;
     bool own = strcmp(session->owner, context->who->user) == 0;
-    struct restart restart = {.user = context->who->user,
+    struct restart restart = {.owner = owner_of(context->who),
+                              .user = context->who->user,
                               .point = point,
                               .quota_bytes = own ? quota.stored_bytes : session->quota_bytes,
                               .limits = restart_limits(context, session, own),
@@ -121,7 +127,8 @@ enum status op_terminate_session(const struct context *context, const char *text
 
     if (!validate_id(text, id, errors))
         return STATUS_NOT_FOUND;
-    if (store_request_stop(context->store, id, context->who->user, clock_now_ms(), &error) != STATUS_OK)
+    if (store_request_stop(context->store, id, owner_of(context->who), context->who->user, clock_now_ms(),
+                           &error) != STATUS_OK)
         return errors_add_error(errors, &error);
     doorbell_ring(context->service->directory);
     for (long pause_ms = 2;; pause_ms = pause_ms < 50 ? 2 * pause_ms : 50) {
@@ -134,17 +141,20 @@ enum status op_terminate_session(const struct context *context, const char *text
 }
 
 /* The row goes first: files without a row are swept later, a row without its files would lie. Only where the
- * disk is so full that the row cannot go, the files of a session that has ended make room for that. */
+ * disk is so full that the row cannot go, the files of a session that has ended make room for that. The
+ * session is looked at last by the store: it may have been handed over since the caller was allowed this. */
 static enum status delete_one(const struct context *context, const struct session *session,
                               struct error *error)
 {
     const struct data_dir *directory = context->service->directory;
+    const char *owner = owner_of(context->who);
     struct error leftover;
-    enum status status = store_delete_session(context->store, session->id, error);
+    enum status status = store_delete_session(context->store, session->id, owner, error);
 
-    if (status == STATUS_RESOURCE_EXHAUSTED && session_state_has_ended(session->run.state) &&
+    if (status == STATUS_RESOURCE_EXHAUSTED && (owner == NULL || strcmp(session->owner, owner) == 0) &&
+        session_state_has_ended(session->run.state) &&
         data_dir_remove_session(directory, session->id, &leftover) == STATUS_OK)
-        status = store_delete_session(context->store, session->id, error);
+        status = store_delete_session(context->store, session->id, owner, error);
     if (status == STATUS_OK && data_dir_remove_session(directory, session->id, &leftover) != STATUS_OK)
         log_warning("%s; the next start of the worker tries again", leftover.message);
     return status;
@@ -267,9 +277,7 @@ static enum status doomed_delete(const struct context *context, const struct doo
 enum status op_delete_sessions(const struct context *context, session_visitor visit, void *visitor_context,
                                struct errors *errors)
 {
-    struct list_query query = {.ended_only = true,
-                               .page_size = DELETE_PAGE,
-                               .owner = access_rules_all(context->who) ? NULL : context->who->user};
+    struct list_query query = {.ended_only = true, .page_size = DELETE_PAGE, .owner = owner_of(context->who)};
     struct list_page page = {.has_more = true};
     struct session *session = malloc(sizeof *session);
     struct doomed doomed;

@@ -43,6 +43,9 @@ struct context {
 /* The same for authentication and the audit. */
 struct visit visit_of(const struct context *context);
 
+/* Whose the sessions are that the caller may change: NULL for everybody's. */
+const char *owner_of(const struct caller *who);
+
 /* What the caller may have. */
 struct quota quota_of(const struct caller *who);
 

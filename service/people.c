@@ -329,8 +329,8 @@ enum status op_share_session(const struct context *context, const char *text, co
         check_person(context, share->name, errors);
     if (errors->count > 0)
         return first_status(errors);
-    enum status status =
-        store_share_session(context->store, id, share, on, context->who->user, clock_now_ms(), &error);
+    enum status status = store_share_session(context->store, id, owner_of(context->who), share, on,
+                                             context->who->user, clock_now_ms(), &error);
     return session_read(context, id, status, &error, session, errors);
 }
 

@@ -304,7 +304,7 @@ static void history_make(struct fixture *fixture)
                                             .file_size = 6};
     run_end(fixture, &report, STATE_FINISHED);
     MUST(session_restart(fixture->store, TWICE_RUN, "bob", T0 + 9, &error));
-    MUST(store_request_stop(fixture->store, TWICE_RUN, "bob", T0 + 10, &error));
+    MUST(store_request_stop(fixture->store, TWICE_RUN, NULL, "bob", T0 + 10, &error));
     history_insert(fixture, BROKEN, session_make);
     report = claim_next(fixture, WORKER_A, T0, &session);
     strcpy(report.run.errormsg, "it's broken");
@@ -359,7 +359,7 @@ static void history_work(struct fixture *fixture)
     }
     assert_true(claim_finds_nothing(fixture, WORKER_B, T0 + LEASE_MS));
     MUST(session_restart(fixture->store, BROKEN, "bob", T0, &error));
-    MUST(store_delete_session(fixture->store, TWICE_RUN, &error));
+    MUST(store_delete_session(fixture->store, TWICE_RUN, NULL, &error));
     claim_next(fixture, WORKER_B, T0, &session);
     assert_string_equal(session.id, BROKEN);
     assert_int_equal(session.run.number, 2);

@@ -357,9 +357,9 @@ static void *come_and_go_main(void *context)
     for (int i = 0; status == STATUS_OK && i < COMINGS; i++) {
         status = store_insert_session(store, session, NULL, &half->error);
         if (status == STATUS_OK)
-            status = store_request_stop(store, session->id, "bob", T0, &half->error);
+            status = store_request_stop(store, session->id, NULL, "bob", T0, &half->error);
         if (status == STATUS_OK)
-            status = store_delete_session(store, session->id, &half->error);
+            status = store_delete_session(store, session->id, NULL, &half->error);
     }
     half_end(half, store, status);
     atomic_store(half->broken, true);

@@ -234,7 +234,7 @@ static void each_run_has_its_own(void **state)
     struct run_report second = claim_next(fixture, WORKER_A, T0 + 5, &session);
     run_start(fixture, &second);
     run_end(fixture, &second, STATE_FINISHED);
-    MUST(store_delete_session(fixture->store, session.id, &error));
+    MUST(store_delete_session(fixture->store, session.id, NULL, &error));
     assert_listed(fixture, session.id, 1, &none);
 }
 

@@ -176,7 +176,7 @@ static void a_lease_does_not_outlive_its_session(void **state)
     struct run_report report = claim_next(fixture, WORKER_B, T0 + LEASE_MS, &old);
 
     run_end(fixture, &report, STATE_FINISHED);
-    MUST(store_delete_session(fixture->store, old.id, &error));
+    MUST(store_delete_session(fixture->store, old.id, NULL, &error));
     session_reach(fixture, STATE_STARTED, &young);
     assert_counts_for_nothing(fixture, &earlier.lease, young.id);
 }

@@ -316,8 +316,8 @@ static void delete_stopped(struct fixture *fixture, const char *id)
 {
     struct error error;
 
-    MUST(store_request_stop(fixture->store, id, "bob", T0, &error));
-    MUST(store_delete_session(fixture->store, id, &error));
+    MUST(store_request_stop(fixture->store, id, NULL, "bob", T0, &error));
+    MUST(store_delete_session(fixture->store, id, NULL, &error));
 }
 
 static void a_cursor_survives_the_deletion_of_its_session(void **state)

@@ -30,7 +30,7 @@ static void share_set(struct fixture *fixture, const char *id, enum share_kind k
     struct share share = share_made(kind, name);
     struct error error;
 
-    MUST(store_share_session(fixture->store, id, &share, on, "carol", T0 + 5, &error));
+    MUST(store_share_session(fixture->store, id, NULL, &share, on, "carol", T0 + 5, &error));
 }
 
 static void assert_access(struct fixture *fixture, const char *id, const char *user, const char *groups,
@@ -80,7 +80,7 @@ static void shares_come_with_the_session(void **state)
     struct error error;
 
     MUST_FAIL(ERROR_NO_SUCH_SESSION,
-              store_share_session(fixture->store, NODE, &share, true, "carol", T0, &error));
+              store_share_session(fixture->store, NODE, NULL, &share, true, "carol", T0, &error));
     owned_insert(fixture, "alice", &session);
     share_set(fixture, session.id, SHARE_USER, "bob", false); /* harmless */
     session_get(fixture, session.id, 0, &got);
@@ -112,7 +112,7 @@ static void shares_are_bounded(void **state)
         share_set(fixture, session.id, SHARE_USER, name, true);
     }
     MUST_FAIL(ERROR_OUT_OF_RANGE,
-              store_share_session(fixture->store, session.id, &share, true, "carol", T0, &error));
+              store_share_session(fixture->store, session.id, NULL, &share, true, "carol", T0, &error));
     assert_access(fixture, session.id, "one.more", "", "alice", false);
     share_set(fixture, session.id, SHARE_USER, "user00", true);
     session_get(fixture, session.id, 0, &got);
@@ -163,6 +163,31 @@ static void a_transfer_brings_the_quota_of_the_new_owner(void **state)
     MUST(store_transfer_session(fixture->store, session.id, "dora", "carol", T0, &error));
     session_get(fixture, session.id, 0, &session);
     assert_int_equal(session.quota_bytes, 0);
+}
+
+/* What was allowed to alice while it was hers. */
+static void what_was_handed_over_is_not_the_owners_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct restart restart = {.owner = "alice", .user = "alice", .point = "", .now_ms = T0};
+    struct share share = share_made(SHARE_USER, "alice");
+    struct session session, got;
+    struct store *store = fixture->store;
+    struct error error;
+
+    owned_insert(fixture, "alice", &session);
+    MUST(store_transfer_session(store, session.id, "bob", "carol", T0, &error));
+    MUST_FAIL(ERROR_NO_SUCH_SESSION, store_request_stop(store, session.id, "alice", "alice", T0, &error));
+    MUST(store_request_stop(store, session.id, "bob", "bob", T0, &error));
+    MUST_FAIL(ERROR_NO_SUCH_SESSION, store_restart_session(store, session.id, &restart, &error));
+    MUST_FAIL(ERROR_NO_SUCH_SESSION,
+              store_share_session(store, session.id, "alice", &share, true, "alice", T0, &error));
+    MUST_FAIL(ERROR_NO_SUCH_SESSION, store_delete_session(store, session.id, "alice", &error));
+    session_get(fixture, session.id, 0, &got);
+    assert_int_equal(got.run.number, 1);
+    assert_int_equal(got.share_count, 0);
+    MUST(store_share_session(store, session.id, "bob", &share, true, "bob", T0, &error));
+    MUST(store_delete_session(store, session.id, "bob", &error));
 }
 
 /* Who is given the name afterwards has none of it. */
@@ -227,11 +252,11 @@ static void sessions_that_have_not_ended_are_counted(void **state)
     assert_usage(fixture, "alice", T0, 2, 0, 0);
     MUST_FAIL(ERROR_QUOTA_SESSIONS, quota_insert(fixture, &two, T0, &third, &error));
     assert_string_equal(error.message, "alice has 2 sessions that have not ended, and may have 2");
-    MUST(store_request_stop(fixture->store, first.id, "alice", T0, &error));
+    MUST(store_request_stop(fixture->store, first.id, NULL, "alice", T0, &error));
     MUST(quota_insert(fixture, &two, T0, &third, &error));
     const struct restart restart = {.user = "alice", .point = "", .quota = &two, .now_ms = T0};
     MUST_FAIL(ERROR_QUOTA_SESSIONS, store_restart_session(fixture->store, first.id, &restart, &error));
-    MUST(store_request_stop(fixture->store, third.id, "alice", T0, &error));
+    MUST(store_request_stop(fixture->store, third.id, NULL, "alice", T0, &error));
     MUST(store_restart_session(fixture->store, first.id, &restart, &error));
 }
 
@@ -248,21 +273,21 @@ static void sessions_of_the_last_hour_are_counted(void **state)
     MUST(quota_insert(fixture, &two, T0, &first, &error));
     MUST(quota_insert(fixture, &two, T0 + 1, &session, &error));
     assert_usage(fixture, "alice", T0, 2, 0, 1);
-    MUST(store_request_stop(fixture->store, session.id, "alice", T0, &error));
-    MUST(store_delete_session(fixture->store, session.id, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "alice", T0, &error));
+    MUST(store_delete_session(fixture->store, session.id, NULL, &error));
     MUST(store_transfer_session(fixture->store, first.id, "bob", "carol", T0, &error));
     MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + hour - 1, &session, &error));
     assert_string_equal(error.message, "alice has made 2 sessions in the last 60 minutes, and may make 2");
     MUST(quota_insert(fixture, &two, T0 + hour, &session, &error));
     MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + hour, &session, &error));
     MUST(quota_insert(fixture, &two, T0 + hour + 1, &session, &error));
-    MUST(store_request_stop(fixture->store, session.id, "alice", T0, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "alice", T0, &error));
     restart.now_ms = T0 + hour + 2;
     MUST_FAIL(ERROR_QUOTA_HOURLY, store_restart_session(fixture->store, session.id, &restart, &error));
     restart.now_ms = T0 + 2 * hour;
     MUST(store_restart_session(fixture->store, session.id, &restart, &error));
     assert_usage(fixture, "alice", T0 + hour, 2, 0, 2);
-    MUST(store_request_stop(fixture->store, session.id, "alice", T0, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "alice", T0, &error));
     MUST(session_restart(fixture->store, session.id, "carol", T0 + 2 * hour, &error));
     assert_usage(fixture, "alice", T0 + hour, 2, 0, 2);
     assert_usage(fixture, "carol", T0 + hour, 0, 0, 0);
@@ -297,7 +322,7 @@ static void files_are_counted(void **state)
     assert_usage(fixture, "alice", 0, 1, 0, 2);
     assert_usage(fixture, "bob", 0, 0, 1000, 0);
     MUST(store_transfer_session(fixture->store, first.id, "alice", "carol", T0, &error));
-    MUST(store_delete_session(fixture->store, first.id, &error));
+    MUST(store_delete_session(fixture->store, first.id, NULL, &error));
     assert_usage(fixture, "alice", 0, 1, 0, 2);
     assert_usage(fixture, "bob", 0, 0, 0, 0);
 }
@@ -393,6 +418,7 @@ int suite_owners(struct fixture *fixture)
         STORE_TEST(shares_are_bounded),
         STORE_TEST(a_session_is_transferred),
         STORE_TEST(a_transfer_brings_the_quota_of_the_new_owner),
+        STORE_TEST(what_was_handed_over_is_not_the_owners_any_more),
         STORE_TEST(sessions_of_a_deleted_user_are_nobodys),
         STORE_TEST(sessions_that_have_not_ended_are_counted),
         STORE_TEST(sessions_of_the_last_hour_are_counted),

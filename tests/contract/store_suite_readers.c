@@ -45,7 +45,7 @@ static void session_add(struct fixture *fixture, struct world *world)
     MUST(store_insert_session(fixture->store, &session, NULL, &error));
     memcpy(known->id, session.id, sizeof known->id);
     if (draw(world, 2) == 0) {
-        MUST(store_request_stop(fixture->store, session.id, "x", T0 + draw(world, 5), &error));
+        MUST(store_request_stop(fixture->store, session.id, NULL, "x", T0 + draw(world, 5), &error));
         known->ended = true;
     }
 }
@@ -58,7 +58,7 @@ static void share_toss(struct fixture *fixture, struct world *world, struct know
     struct error error;
 
     strcpy(share.name, group ? GROUPS[which] : PEOPLE[which]);
-    MUST(store_share_session(fixture->store, known->id, &share, on, "x", T0, &error));
+    MUST(store_share_session(fixture->store, known->id, NULL, &share, on, "x", T0, &error));
     if (group)
         known->group_shares[which] = on;
     else
@@ -80,7 +80,7 @@ static void change_one(struct fixture *fixture, struct world *world)
     case 1:
         if (!known->ended)
             break;
-        MUST(store_delete_session(fixture->store, known->id, &error));
+        MUST(store_delete_session(fixture->store, known->id, NULL, &error));
         known->deleted = true;
         break;
     default:

@@ -190,7 +190,7 @@ static void a_stop_reaches_whoever_speaks(void **state)
     struct error error;
     struct run_report report = session_reach(fixture, STATE_CREATED, &session);
 
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
     run_start(fixture, &report);
     assert_true(report.stop_requested);
     report.stop_requested = false;
@@ -209,7 +209,7 @@ static void a_stop_outlives_the_worker_that_did_not_see_it(void **state)
     struct error error;
 
     session_reach(fixture, STATE_STARTED, &session);
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
     struct run_report report = claim_next(fixture, WORKER_B, T0 + LEASE_MS, &session);
     MUST(store_check_stops(fixture->store, &report, 1, &error));
     assert_true(report.stop_requested);
@@ -226,7 +226,7 @@ static void flags_are_each_runs_own(void **state)
         reports[i] = session_reach(fixture, STATE_STARTED, &sessions[i]);
         reports[i].stop_requested = i != 1;
     }
-    MUST(store_request_stop(fixture->store, sessions[1].id, "bob", T0, &error));
+    MUST(store_request_stop(fixture->store, sessions[1].id, NULL, "bob", T0, &error));
     MUST(store_check_stops(fixture->store, reports, COUNT(reports), &error));
     for (size_t i = 0; i < COUNT(reports); i++) {
         assert_false(reports[i].lost);

@@ -192,9 +192,9 @@ static void unknown_ids_are_not_found(void **state)
     before = got;
     for (size_t i = 0; i < COUNT(IDS); i++) {
         MUST_FAIL(ERROR_NO_SUCH_SESSION, store_get_session(store, IDS[i], 0, &got, &error));
-        MUST_FAIL(ERROR_NO_SUCH_SESSION, store_request_stop(store, IDS[i], "eve", T0, &error));
+        MUST_FAIL(ERROR_NO_SUCH_SESSION, store_request_stop(store, IDS[i], NULL, "eve", T0, &error));
         MUST_FAIL(ERROR_NO_SUCH_SESSION, session_restart(store, IDS[i], "eve", T0, &error));
-        MUST_FAIL(ERROR_NO_SUCH_SESSION, store_delete_session(store, IDS[i], &error));
+        MUST_FAIL(ERROR_NO_SUCH_SESSION, store_delete_session(store, IDS[i], NULL, &error));
         MUST(store_has_session(store, IDS[i], &has, &error));
         assert_false(has);
     }
@@ -222,7 +222,7 @@ static void stop_of_an_unclaimed_run_ends_it(void **state)
     struct error error;
 
     session_insert(fixture, &session);
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0 + 5, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0 + 5, &error));
     session_get(fixture, session.id, 0, &got);
     assert_int_equal(got.run.state, STATE_STOPPED);
     assert_int_equal(got.run.stop_reason, STOP_TERMINATED);
@@ -246,7 +246,7 @@ static void stop_of_a_held_run_sets_its_flag(void **state)
 
         MUST(store_check_stops(fixture->store, &report, 1, &error));
         assert_false(report.stop_requested);
-        MUST(store_request_stop(fixture->store, before.id, "bob", T0 + 5, &error));
+        MUST(store_request_stop(fixture->store, before.id, NULL, "bob", T0 + 5, &error));
         MUST(store_check_stops(fixture->store, &report, 1, &error));
         assert_true(report.stop_requested);
         session_get(fixture, before.id, 0, &after);
@@ -264,7 +264,7 @@ static void stop_of_a_run_given_back_before_its_start_ends_it(void **state)
     struct run_report report = session_reach(fixture, STATE_CREATED, &session);
 
     MUST(store_release_run(fixture->store, &report, &error));
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0 + 5, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0 + 5, &error));
     assert_int_equal(session_state(fixture, session.id), STATE_STOPPED);
 }
 
@@ -277,7 +277,7 @@ static void stop_of_a_run_given_back_after_its_start_waits(void **state)
     struct run_report report = session_reach(fixture, STATE_STARTED, &session);
 
     MUST(store_release_run(fixture->store, &report, &error));
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0 + 5, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0 + 5, &error));
     assert_int_equal(session_state(fixture, session.id), STATE_STARTED);
     report = claim_next(fixture, WORKER_B, T0 + 6, &session);
     MUST(store_check_stops(fixture->store, &report, 1, &error));
@@ -291,7 +291,7 @@ static void stop_without_a_user_keeps_the_last_one(void **state)
     struct error error;
 
     session_insert(fixture, &session);
-    MUST(store_request_stop(fixture->store, session.id, "", T0 + 5, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "", T0 + 5, &error));
     session_get(fixture, session.id, 0, &session);
     assert_string_equal(session.last_modified_user, "alice");
 }
@@ -307,7 +307,7 @@ static void stop_of_an_ended_run_changes_nothing(void **state)
         struct error error;
 
         session_reach(fixture, ENDED[i], &before);
-        MUST(store_request_stop(fixture->store, before.id, "bob", T0 + 5, &error));
+        MUST(store_request_stop(fixture->store, before.id, NULL, "bob", T0 + 5, &error));
         session_get(fixture, before.id, 0, &after);
         assert_memory_equal(&after, &before, sizeof after);
     }
@@ -323,13 +323,13 @@ static void what_has_not_ended_is_neither_restarted_nor_deleted(void **state)
     for (size_t i = 0; i < COUNT(RUNNING); i++) {
         session_reach(fixture, RUNNING[i], &before);
         MUST_FAIL(ERROR_SESSION_RUNNING, session_restart(fixture->store, before.id, "bob", T0 + 5, &error));
-        MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, &error));
+        MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, NULL, &error));
         session_get(fixture, before.id, 0, &after);
         assert_memory_equal(&after, &before, sizeof after);
     }
     session_insert(fixture, &before);
     MUST_FAIL(ERROR_SESSION_RUNNING, session_restart(fixture->store, before.id, "bob", T0 + 5, &error));
-    MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, &error));
+    MUST_FAIL(ERROR_SESSION_RUNNING, store_delete_session(fixture->store, before.id, NULL, &error));
 }
 
 static void assert_is_fresh_run(const struct run *run, int32_t number, int64_t created_ms)
@@ -362,7 +362,7 @@ static void restart_adds_a_run_and_keeps_the_earlier(void **state)
         assert_int_equal(again.revision, first.revision + 1);
         session_get(fixture, first.id, 1, &earlier);
         assert_memory_equal(&earlier.run, &first.run, sizeof earlier.run);
-        MUST(store_request_stop(fixture->store, first.id, "bob", T0 + 10, &error));
+        MUST(store_request_stop(fixture->store, first.id, NULL, "bob", T0 + 10, &error));
     }
 }
 
@@ -399,7 +399,7 @@ static void a_stop_ends_one_run_only(void **state)
     struct error error;
 
     session_insert(fixture, &session);
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0 + 1, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0 + 1, &error));
     MUST(session_restart(fixture->store, session.id, "bob", T0 + 2, &error));
     struct run_report report = claim_next(fixture, WORKER_A, T0 + 3, &session);
     MUST(store_check_stops(fixture->store, &report, 1, &error));
@@ -416,13 +416,13 @@ static void a_deleted_session_leaves_nothing(void **state)
 
     session_make_full(&session);
     MUST(store_insert_session(fixture->store, &session, NULL, &error));
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
     MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
-    MUST(store_delete_session(fixture->store, session.id, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
+    MUST(store_delete_session(fixture->store, session.id, NULL, &error));
     MUST_FAIL(ERROR_NO_SUCH_SESSION, store_get_session(fixture->store, session.id, 0, &got, &error));
     MUST_FAIL(ERROR_NO_SUCH_SESSION, store_get_session(fixture->store, session.id, 1, &got, &error));
-    MUST_FAIL(ERROR_NO_SUCH_SESSION, store_delete_session(fixture->store, session.id, &error));
+    MUST_FAIL(ERROR_NO_SUCH_SESSION, store_delete_session(fixture->store, session.id, NULL, &error));
     MUST(store_has_session(fixture->store, session.id, &has, &error));
     assert_false(has);
     session_make(&plain);
@@ -441,8 +441,8 @@ static void deletion_spares_the_others(void **state)
     assert_comes_back(fixture, &kept);
     session_make_full(&doomed);
     assert_comes_back(fixture, &doomed);
-    MUST(store_request_stop(fixture->store, doomed.id, "bob", T0, &error));
-    MUST(store_delete_session(fixture->store, doomed.id, &error));
+    MUST(store_request_stop(fixture->store, doomed.id, NULL, "bob", T0, &error));
+    MUST(store_delete_session(fixture->store, doomed.id, NULL, &error));
     session_get(fixture, kept.id, 0, &got);
     assert_memory_equal(&got, &kept, sizeof got);
 }

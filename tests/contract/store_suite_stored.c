@@ -91,7 +91,7 @@ static void end(struct world *world, struct known *known)
         known->report.run.counters.file_size += draw(world, 1000);
         run_end(world->fixture, &known->report, STATE_FINISHED);
     } else {
-        MUST(store_request_stop(world->fixture->store, known->id, "x", T0, &error));
+        MUST(store_request_stop(world->fixture->store, known->id, NULL, "x", T0, &error));
     }
     known->state = STATE_STOPPED;
 }
@@ -123,7 +123,7 @@ static void delete_one(struct world *world, struct known *known)
 
     if (!session_state_has_ended(known->state))
         return;
-    MUST(store_delete_session(world->fixture->store, known->id, &error));
+    MUST(store_delete_session(world->fixture->store, known->id, NULL, &error));
     known->id[0] = '\0';
 }
 

@@ -111,7 +111,7 @@ static void every_change_is_synced_but_claims_and_progress(void **state)
             MUST(store_report_progress(fixture->store, &report, 1, T0 + LEASE_MS, &error));
             assert_synced(false, "progress");
         }
-        MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
+        MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
         assert_synced(true, "stop");
         MUST(store_check_stops(fixture->store, &report, 1, &error));
         session_get(fixture, session.id, 0, &claimed);
@@ -120,8 +120,8 @@ static void every_change_is_synced_but_claims_and_progress(void **state)
         assert_synced(true, "finish");
         MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
         assert_synced(true, "restart");
-        MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
-        MUST(store_delete_session(fixture->store, session.id, &error));
+        MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
+        MUST(store_delete_session(fixture->store, session.id, NULL, &error));
         assert_synced(true, "delete");
     }
 }
@@ -166,10 +166,10 @@ static void people_are_synced_but_uses_and_the_audit(void **state)
         MUST(store_delete_login(store, login.hash, &error));
         assert_synced(true, "a logout");
         session_insert(fixture, &session);
-        MUST(store_share_session(store, session.id, &(struct share){SHARE_USER, "bob"}, true, "x", T0,
+        MUST(store_share_session(store, session.id, NULL, &(struct share){SHARE_USER, "bob"}, true, "x", T0,
                                  &error));
         atomic_store(&syncs, 0);
-        MUST(store_share_session(store, session.id, &(struct share){SHARE_USER, "bob"}, false, "x", T0,
+        MUST(store_share_session(store, session.id, NULL, &(struct share){SHARE_USER, "bob"}, false, "x", T0,
                                  &error));
         assert_synced(true, "a share that ends");
         MUST(store_transfer_session(store, session.id, "bob", "x", T0, &error));
@@ -207,7 +207,7 @@ static void a_deleted_session_leaves_no_rows(void **state)
 
     session_make_full(&session);
     MUST(store_insert_session(fixture->store, &session, NULL, &error));
-    MUST(store_request_stop(fixture->store, session.id, "bob", T0, &error));
+    MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
     for (int deleted = 0; deleted < 2; deleted++) {
         for (size_t i = 0; i < COUNT(TABLES); i++) {
             char sql[PLACE_SIZE];
@@ -215,7 +215,7 @@ static void a_deleted_session_leaves_no_rows(void **state)
             assert_answer(fixture->path, sql, deleted ? "0" : "1");
         }
         if (!deleted)
-            MUST(store_delete_session(fixture->store, session.id, &error));
+            MUST(store_delete_session(fixture->store, session.id, NULL, &error));
     }
 }
 

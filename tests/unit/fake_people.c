@@ -336,9 +336,11 @@ enum status store_get_access(struct store *store, const char *id, const char *us
     return STATUS_OK;
 }
 
-enum status store_share_session(struct store *store, const char *id, const struct share *share, bool on,
-                                const char *by, int64_t now_ms, struct error *error)
+enum status store_share_session(struct store *store, const char *id, const char *owner,
+                                const struct share *share, bool on, const char *by, int64_t now_ms,
+                                struct error *error)
 {
+    (void)owner;
     struct session *session = fails(store, error) ? NULL : session_find(store, id, error);
     size_t at = 0, count;
 

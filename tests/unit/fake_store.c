@@ -199,9 +199,10 @@ static void asked(struct store *store, const char *user, int64_t now_ms)
     store->now_ms = now_ms;
 }
 
-enum status store_request_stop(struct store *store, const char *id, const char *user, int64_t now_ms,
-                               struct error *error)
+enum status store_request_stop(struct store *store, const char *id, const char *owner, const char *user,
+                               int64_t now_ms, struct error *error)
 {
+    (void)owner;
     struct fake_row *row = row_find(store, id, 0);
 
     asked(store, user, now_ms);
@@ -247,11 +248,12 @@ static void rows_remove(struct store *store, const char *id)
     store->count = kept;
 }
 
-enum status store_delete_session(struct store *store, const char *id, struct error *error)
+enum status store_delete_session(struct store *store, const char *id, const char *owner, struct error *error)
 {
     char copy[UUID_SIZE];
     const struct fake_row *row = row_find(store, id, 0);
 
+    (void)owner;
     store->watched_seen = store->watched != NULL && access(store->watched, F_OK) == 0;
     if (called(store, FAKE_DELETE, error))
         return error->status;
