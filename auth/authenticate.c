@@ -42,6 +42,7 @@ static void caller_fill(const struct person *person, enum way way, struct caller
     memcpy(who->user, person->user.name, sizeof who->user);
     memcpy(who->groups, person->user.groups, sizeof who->groups);
     who->role = person->role;
+    who->generation = person->user.generation;
 }
 
 /* ---- passwords ---- */

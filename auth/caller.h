@@ -11,7 +11,8 @@ struct caller {
     char user[PERSON_NAME_SIZE]; /* empty where way is WAY_NONE */
     char groups[GROUPS_SIZE];    /* a name a line */
     struct role role;
-    char token[37]; /* WAY_TOKEN: its id */
+    int64_t generation; /* of the user, who came in as one of the table; 0: another's word was taken */
+    char token[37];     /* WAY_TOKEN: its id */
 };
 
 /* The client's end of the connection; what a trusted proxy says of it counts, nobody else's word does. */

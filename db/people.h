@@ -44,7 +44,8 @@ MUST_USE enum status store_change_user(struct store *store, const char *name,
 
 /* With tokens, logins and shares; the user's sessions stay, without an owner. ERROR_NO_SUCH_USER,
  * ERROR_LAST_ADMIN. */
-MUST_USE enum status store_delete_user(struct store *store, const char *name, struct error *error);
+MUST_USE enum status store_delete_user(struct store *store, const char *name, int64_t now_ms,
+                                       struct error *error);
 
 /* Whether there is an enabled user of an admin role. */
 MUST_USE enum status store_has_admin(struct store *store, bool *has, struct error *error);

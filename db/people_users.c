@@ -134,8 +134,23 @@ enum status store_change_user(struct store *store, const char *name, const struc
     return status;
 }
 
+/* What the user has captured ends: those who are left have no quota for it. */
+static enum status captures_stop(struct store *store, const char *name, int64_t now_ms, struct error *error)
+{
+    static const enum statement STEPS[] = {TOUCH_USER_SESSIONS, STOP_USER_RUNS};
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && status == STATUS_OK; i++) {
+        sqlite3_stmt *statement = statement_of(store, STEPS[i], name, error);
+        if (statement != NULL)
+            bind_integer(statement, 2, now_ms);
+        status = statement_finish(store, statement, error);
+    }
+    return status;
+}
+
 /* Whoever is given the name later gets nothing of what was this user's. Tokens and logins go with the row. */
-static enum status delete_user(struct store *store, const char *name, struct error *error)
+static enum status delete_user(struct store *store, const char *name, int64_t now_ms, struct error *error)
 {
     static const enum statement STEPS[] = {UNCOUNT_SHARES,        DELETE_USER_SHARES, DISOWN_SESSIONS,
                                            DELETE_USER_CREATIONS, DELETE_USER_STORED, DELETE_USER};
@@ -145,17 +160,19 @@ static enum status delete_user(struct store *store, const char *name, struct err
 
     if (status == STATUS_OK)
         status = admin_can_enter(store, &admin, error);
+    if (status == STATUS_OK)
+        status = captures_stop(store, name, now_ms, error);
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && status == STATUS_OK; i++)
         status = statement_finish(store, statement_of(store, STEPS[i], name, error), error);
     return status == STATUS_OK ? admin_must_stay(store, admin, error) : status;
 }
 
-enum status store_delete_user(struct store *store, const char *name, struct error *error)
+enum status store_delete_user(struct store *store, const char *name, int64_t now_ms, struct error *error)
 {
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, delete_user(store, name, error), error);
+        status = transaction_end(store, delete_user(store, name, now_ms, error), error);
     return status;
 }
 

@@ -5,6 +5,8 @@
 /* Whether a run is still its claimer's: not ended, not given back, not claimed by another. */
 #define HELD "claim = ?2 AND worker IS NOT NULL AND state IN " UNFINISHED
 
+#define UNCLAIMED "state = 'CREATED' AND worker IS NULL"
+
 /* INSERT_SESSION is made from the table of columns (rows.c). */
 const char *const statement_texts[STATEMENT_COUNT] = {
     [BEGIN_READ] = "BEGIN",
@@ -115,6 +117,8 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [GET_USER] = "SELECT @user FROM user u WHERE u.name = ?",
     [GET_USER_ROLE] = "SELECT @user, @role FROM user u JOIN role o ON o.name = u.role WHERE u.name = ?",
     [GET_USER_KEY] = "SELECT key FROM user WHERE name = ?",
+    /* As in the columns of a user. */
+    [GET_USER_GENERATION] = "SELECT (key << 32) + generation FROM user WHERE name = ?",
     [LIST_USERS] = "SELECT @user FROM user u ORDER BY u.name",
     [INSERT_USER] = "INSERT INTO user (name, role, groups, password_hash, disabled, created_ms, created_by)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?7, ?8)",
@@ -126,6 +130,16 @@ const char *const statement_texts[STATEMENT_COUNT] = {
     [UNCOUNT_SHARES] = "UPDATE session SET share_count = share_count - 1"
                        " WHERE key IN (SELECT session FROM share WHERE kind = 'user' AND name = ?)",
     [DELETE_USER_SHARES] = "DELETE FROM share WHERE kind = 'user' AND name = ?",
+    [TOUCH_USER_SESSIONS] =
+        "UPDATE session SET revision = revision + 1, last_modified_time_ms = ?2"
+        " WHERE owner = ?1 AND key IN (SELECT session FROM run WHERE state IN " UNFINISHED ")",
+    /* As STOP_RUN where no worker has it yet, else as FLAG_RUN. */
+    [STOP_USER_RUNS] =
+        "UPDATE run SET stop_requested = 1,"
+        " stop_reason = CASE WHEN " UNCLAIMED " THEN 'TERMINATED' ELSE stop_reason END,"
+        " ended_ms = CASE WHEN " UNCLAIMED " THEN ?2 ELSE ended_ms END,"
+        " state = CASE WHEN " UNCLAIMED " THEN 'STOPPED' ELSE state END"
+        " WHERE state IN " UNFINISHED " AND ?1 = (SELECT owner FROM session WHERE session.key = run.session)",
     [DISOWN_SESSIONS] = "UPDATE session SET owner = NULL WHERE owner = ?",
     [DELETE_USER_CREATIONS] = "DELETE FROM creation WHERE owner = ?",
     [DELETE_USER_STORED] = "DELETE FROM stored WHERE owner = ?",

@@ -28,11 +28,12 @@ void store_close(struct store *store);
 
 /* ---- the front end ---- */
 
-/* Adds a session with its first run, state CREATED. quota may be NULL; it is held exactly, whoever else
- * inserts: ERROR_QUOTA_SESSIONS, ERROR_QUOTA_STORED and ERROR_QUOTA_HOURLY say the limit and how much is
- * used. */
+/* Adds a session with its first run, state CREATED. generation is of the owner, as user.generation said when
+ * they came in: ERROR_BAD_CREDENTIALS if it is another by now, or the user is gone; 0: whoever it is. quota
+ * may be NULL; it is held exactly, whoever else inserts: ERROR_QUOTA_SESSIONS, ERROR_QUOTA_STORED and
+ * ERROR_QUOTA_HOURLY say the limit and how much is used. */
 MUST_USE enum status store_insert_session(struct store *store, const struct session *session,
-                                          const struct quota *quota, struct error *error);
+                                          int64_t generation, const struct quota *quota, struct error *error);
 
 /* The session with its newest run, or with the run of this number (0: the newest). ERROR_NO_SUCH_SESSION. */
 MUST_USE enum status store_get_session(struct store *store, const char *id, int32_t run,

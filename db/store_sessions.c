@@ -1,5 +1,5 @@
 /* The front end's half of the store: sessions. The list has a file of its own. */
-#include "db/columns.h"
+#include "db/people_rows.h"
 #include "db/rows.h"
 
 #include <stdio.h>
@@ -67,12 +67,30 @@ static enum status run_insert(struct store *store, const char *id, int64_t now_m
     return statement_step(store, statement, &row, error);
 }
 
-static enum status session_insert(struct store *store, const struct session *session,
+/* Else whoever is given the name later would get what a deleted user was about to make. */
+static enum status owner_check(struct store *store, const char *owner, int64_t generation,
+                               struct error *error)
+{
+    int64_t now = 0;
+
+    if (generation == 0)
+        return STATUS_OK;
+    enum status status =
+        number_read(store, statement_of(store, GET_USER_GENERATION, owner, error), &now, error);
+    if (status == STATUS_OK && now != generation)
+        return error_set(error, ERROR_BAD_CREDENTIALS, NULL,
+                         "user %s was changed or deleted while this was asked for", owner);
+    return status;
+}
+
+static enum status session_insert(struct store *store, const struct session *session, int64_t generation,
                                   const struct quota *quota, struct error *error)
 {
     bool row;
-    enum status status = quota_check(store, session->owner, quota, session->create_time_ms, error);
+    enum status status = owner_check(store, session->owner, generation, error);
 
+    if (status == STATUS_OK)
+        status = quota_check(store, session->owner, quota, session->create_time_ms, error);
     if (status != STATUS_OK)
         return status;
     sqlite3_stmt *statement = statement_get(store, INSERT_SESSION, error);
@@ -88,13 +106,13 @@ static enum status session_insert(struct store *store, const struct session *ses
     return creation_note(store, session->id, session->owner, session->create_time_ms, error);
 }
 
-enum status store_insert_session(struct store *store, const struct session *session,
+enum status store_insert_session(struct store *store, const struct session *session, int64_t generation,
                                  const struct quota *quota, struct error *error)
 {
     enum status status = statement_run(store, BEGIN_WRITE, error);
 
     if (status == STATUS_OK)
-        status = transaction_end(store, session_insert(store, session, quota, error), error);
+        status = transaction_end(store, session_insert(store, session, generation, quota, error), error);
     return status;
 }
 

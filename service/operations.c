@@ -71,7 +71,7 @@ enum status op_create_session(const struct context *context, const struct packet
     if (errors->count > 0)
         return errors->items[0].status;
     session_fill(context, request, session);
-    if (store_insert_session(context->store, session, &quota, &error) != STATUS_OK)
+    if (store_insert_session(context->store, session, context->who->generation, &quota, &error) != STATUS_OK)
         return errors_add_error(errors, &error);
     doorbell_ring(context->service->directory);
     return STATUS_OK;

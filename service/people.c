@@ -208,8 +208,9 @@ enum status op_delete_user(const struct context *context, const char *name, stru
     struct error error;
 
     if (store_get_user(context->store, name, user, &error) != STATUS_OK ||
-        store_delete_user(context->store, name, &error) != STATUS_OK)
+        store_delete_user(context->store, name, clock_now_ms(), &error) != STATUS_OK)
         return errors_add_error(errors, &error);
+    doorbell_ring(context->service->directory);
     return STATUS_OK;
 }
 

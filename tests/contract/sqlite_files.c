@@ -218,7 +218,7 @@ static void history_insert(struct fixture *fixture, const char *id, void (*make)
 
     make(&session);
     strcpy(session.id, id);
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
 }
 
 /* ---- people, since migration 0003 ---- */

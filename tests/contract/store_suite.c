@@ -135,7 +135,7 @@ void session_insert(struct fixture *fixture, struct session *session)
     struct error error;
 
     session_make(session);
-    MUST(store_insert_session(fixture->store, session, NULL, &error));
+    MUST(store_insert_session(fixture->store, session, 0, NULL, &error));
 }
 
 enum status session_restart(struct store *store, const char *id, const char *user, int64_t now_ms,

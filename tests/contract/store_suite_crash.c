@@ -73,7 +73,7 @@ static _Noreturn void child_main(const struct fixture *fixture, int to)
         _exit(1);
     for (unsigned i = 0;; i++) {
         session_make_full(&session);
-        if (store_insert_session(store, &session, NULL, &error) != STATUS_OK)
+        if (store_insert_session(store, &session, 0, NULL, &error) != STATUS_OK)
             _exit(1);
         child_confirm(to, STATE_CREATED, session.id);
         if (i % 2 == 1)

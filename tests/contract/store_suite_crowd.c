@@ -205,7 +205,7 @@ static void open_and_insert(const struct fixture *fixture, struct haul *haul)
 
     session_make_full(session);
     if (fixture->backend->open(fixture->path, &store, &haul->error) == STATUS_OK &&
-        store_insert_session(store, session, NULL, &haul->error) == STATUS_OK)
+        store_insert_session(store, session, 0, NULL, &haul->error) == STATUS_OK)
         haul->error.status = STATUS_OK;
     fixture->backend->close(store);
     free(session);
@@ -269,7 +269,7 @@ static void *front_end_main(void *context)
 
     for (int i = 0; status == STATUS_OK && i < EACH; i++) {
         session_make_full(session);
-        status = store_insert_session(store, session, NULL, &half->error);
+        status = store_insert_session(store, session, 0, NULL, &half->error);
         if (status == STATUS_OK)
             status = store_get_session(store, session->id, 0, session, &half->error);
     }
@@ -355,7 +355,7 @@ static void *come_and_go_main(void *context)
     session_make_full(session);
     strcpy(session->id, NODE);
     for (int i = 0; status == STATUS_OK && i < COMINGS; i++) {
-        status = store_insert_session(store, session, NULL, &half->error);
+        status = store_insert_session(store, session, 0, NULL, &half->error);
         if (status == STATUS_OK)
             status = store_request_stop(store, session->id, NULL, "bob", T0, &half->error);
         if (status == STATUS_OK)

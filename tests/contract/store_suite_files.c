@@ -205,7 +205,7 @@ static void lists_show_files_behind_their_session(void **state)
     for (int32_t last = 1; last <= 2; last++) {
         session_make(&session);
         session.request.capfilecount = 2;
-        MUST(store_insert_session(fixture->store, &session, NULL, &error));
+        MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
         struct run_report report = claim_next(fixture, WORKER_A, T0, &session);
         report_files(&report, 1, last, 24);
         run_start(fixture, &report);

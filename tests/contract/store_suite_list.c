@@ -170,7 +170,7 @@ static void sessions_make(struct fixture *fixture, struct entries *expected)
 
         session_make(&session);
         strcpy(session.request.name, SESSIONS[i].name);
-        MUST(store_insert_session(fixture->store, &session, NULL, &error));
+        MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
         struct run_report report = claim_next(fixture, WORKER_A, T0, &session);
         if (SESSIONS[i].state != STATE_CREATED)
             run_advance(fixture, &report, i);
@@ -269,7 +269,7 @@ static void a_listed_session_is_whole(void **state)
     struct error error;
 
     session_make_full(&session);
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     MUST(store_list_sessions(fixture->store, &query, copy_visit, &got, &page, &error));
     assert_memory_equal(&got, &session, sizeof got);
 }
@@ -304,7 +304,7 @@ static void the_longest_name_is_a_cursor(void **state)
         session_make(&session);
         for (size_t used = 0; used + 4 < sizeof session.request.name; used += 4)
             memcpy(session.request.name + used, "𝄞", 5);
-        MUST(store_insert_session(fixture->store, &session, NULL, &error));
+        MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     }
     pages_read(fixture, (struct list_query){.page_size = 1, .sort_by = "sessionname"}, 3, &got);
     assert_int_equal(got.count, 3);

@@ -13,7 +13,7 @@ static void owned_insert(struct fixture *fixture, const char *owner, struct sess
 
     session_make(session);
     strcpy(session->owner, owner);
-    MUST(store_insert_session(fixture->store, session, NULL, &error));
+    MUST(store_insert_session(fixture->store, session, 0, NULL, &error));
 }
 
 static struct share share_made(enum share_kind kind, const char *name)
@@ -204,7 +204,7 @@ static void sessions_of_a_deleted_user_are_nobodys(void **state)
     owned_insert(fixture, "bob", &bobs);
     share_set(fixture, bobs.id, SHARE_USER, "alice", true);
     share_set(fixture, bobs.id, SHARE_GROUP, "alice", true);
-    MUST(store_delete_user(fixture->store, "alice", &error));
+    MUST(store_delete_user(fixture->store, "alice", T0, &error));
     session_get(fixture, mine.id, 0, &got);
     assert_string_equal(got.owner, "");
     assert_string_equal(got.create_user, "alice");
@@ -215,6 +215,61 @@ static void sessions_of_a_deleted_user_are_nobodys(void **state)
     MUST(store_insert_user(fixture->store, &user, &error));
     MUST(store_get_usage(fixture->store, "alice", T0 - 1, &usage, &error));
     assert_int_equal(usage.unfinished + usage.stored_bytes + usage.hourly, 0);
+}
+
+static void captures_of_a_deleted_user_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct user user = {.name = "alice", .role = "operator"};
+    struct session started, claimed, waiting, ended, bobs, got;
+    struct error error;
+
+    MUST(store_insert_user(fixture->store, &user, &error));
+    session_reach(fixture, STATE_FINISHED, &ended);
+    struct run_report reports[2] = {session_reach(fixture, STATE_STARTED, &started)};
+    owned_insert(fixture, "alice", &claimed);
+    reports[1] = claim_next(fixture, WORKER_A, T0, &got);
+    owned_insert(fixture, "alice", &waiting);
+    owned_insert(fixture, "bob", &bobs);
+    session_get(fixture, ended.id, 0, &ended);
+    MUST(store_delete_user(fixture->store, "alice", T0 + 7, &error));
+    MUST(store_check_stops(fixture->store, reports, 2, &error));
+    assert_true(reports[0].stop_requested && reports[1].stop_requested);
+    session_get(fixture, waiting.id, 0, &got);
+    assert_int_equal(got.run.state, STATE_STOPPED);
+    assert_int_equal(got.run.stop_reason, STOP_TERMINATED);
+    assert_int_equal(got.run.ended_ms, T0 + 7);
+    assert_int_equal(got.revision, waiting.revision + 1);
+    session_get(fixture, ended.id, 0, &got);
+    assert_memory_equal(&got.run, &ended.run, sizeof got.run);
+    assert_int_equal(got.revision, ended.revision);
+    session_get(fixture, bobs.id, 0, &got);
+    assert_int_equal(got.run.state, STATE_CREATED);
+}
+
+static void a_user_who_was_changed_makes_no_session(void **state)
+{
+    struct fixture *fixture = *state;
+    struct user user = {.name = "alice", .role = "operator"};
+    const struct user_change change = {.role = "operator", .disabled = -1};
+    struct session session;
+    struct store *store = fixture->store;
+    struct error error;
+
+    MUST(store_insert_user(store, &user, &error));
+    MUST(store_get_user(store, "alice", &user, &error));
+    session_make(&session);
+    MUST(store_insert_session(store, &session, user.generation, NULL, &error));
+    session_make(&session);
+    MUST(store_change_user(store, "alice", &change, &error));
+    MUST_FAIL(ERROR_BAD_CREDENTIALS, store_insert_session(store, &session, user.generation, NULL, &error));
+    MUST(store_get_user(store, "alice", &user, &error));
+    MUST(store_delete_user(store, "alice", T0, &error));
+    MUST_FAIL(ERROR_BAD_CREDENTIALS, store_insert_session(store, &session, user.generation, NULL, &error));
+    MUST(store_insert_user(store, &user, &error));
+    MUST_FAIL(ERROR_BAD_CREDENTIALS, store_insert_session(store, &session, user.generation, NULL, &error));
+    MUST_FAIL(ERROR_NO_SUCH_SESSION, store_get_session(store, session.id, 0, &session, &error));
+    MUST(store_insert_session(store, &session, 0, NULL, &error));
 }
 
 /* ---- quotas ---- */
@@ -236,7 +291,7 @@ static enum status quota_insert(struct fixture *fixture, const struct quota *quo
 {
     session_make(session);
     session->create_time_ms = now_ms;
-    return store_insert_session(fixture->store, session, quota, error);
+    return store_insert_session(fixture->store, session, 0, quota, error);
 }
 
 static void sessions_that_have_not_ended_are_counted(void **state)
@@ -354,7 +409,7 @@ static struct session bounded_insert(struct fixture *fixture, int64_t quota_byte
 
     session_make(&session);
     session.quota_bytes = quota_bytes;
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     return session;
 }
 
@@ -420,6 +475,8 @@ int suite_owners(struct fixture *fixture)
         STORE_TEST(a_transfer_brings_the_quota_of_the_new_owner),
         STORE_TEST(what_was_handed_over_is_not_the_owners_any_more),
         STORE_TEST(sessions_of_a_deleted_user_are_nobodys),
+        STORE_TEST(captures_of_a_deleted_user_end),
+        STORE_TEST(a_user_who_was_changed_makes_no_session),
         STORE_TEST(sessions_that_have_not_ended_are_counted),
         STORE_TEST(sessions_of_the_last_hour_are_counted),
         STORE_TEST(files_are_counted),

@@ -89,7 +89,7 @@ static void a_user_needs_a_new_name_and_a_role(void **state)
 
     MUST_FAIL(ERROR_NO_SUCH_USER, store_get_user(fixture->store, "alice", &user, &error));
     MUST_FAIL(ERROR_NO_SUCH_USER, store_get_user_role(fixture->store, "alice", &user, &role, &error));
-    MUST_FAIL(ERROR_NO_SUCH_USER, store_delete_user(fixture->store, "alice", &error));
+    MUST_FAIL(ERROR_NO_SUCH_USER, store_delete_user(fixture->store, "alice", T0, &error));
     MUST(store_insert_user(fixture->store, &user, &error));
     MUST_FAIL(ERROR_EXISTS, store_insert_user(fixture->store, &user, &error));
     user = user_made("bob", "nobody");
@@ -187,7 +187,7 @@ static void a_generation_is_never_given_twice(void **state)
         assert_true(user_get(fixture, "alice").generation > generation);
         MUST(store_change_user(fixture->store, "alice", &change, &error));
         generation = user_get(fixture, "alice").generation;
-        MUST(store_delete_user(fixture->store, "alice", &error));
+        MUST(store_delete_user(fixture->store, "alice", T0, &error));
     }
 }
 
@@ -225,14 +225,14 @@ static void the_last_admin_stays(void **state)
     MUST_FAIL(ERROR_LAST_ADMIN, store_change_user(fixture->store, "root", &demote, &error));
     MUST_FAIL(ERROR_LAST_ADMIN, store_change_user(fixture->store, "root", &disable, &error));
     MUST_FAIL(ERROR_LAST_ADMIN, store_change_user(fixture->store, "root", &open, &error));
-    MUST_FAIL(ERROR_LAST_ADMIN, store_delete_user(fixture->store, "root", &error));
+    MUST_FAIL(ERROR_LAST_ADMIN, store_delete_user(fixture->store, "root", T0, &error));
     user = user_get(fixture, "root"); /* nothing of that was kept */
     assert_string_equal(user.role, "admin");
     assert_false(user.disabled);
     MUST(store_change_user(fixture->store, "root", &groups, &error));
 
     MUST(store_change_user(fixture->store, "alice", &promote, &error));
-    MUST(store_delete_user(fixture->store, "root", &error));
+    MUST(store_delete_user(fixture->store, "root", T0, &error));
     MUST_FAIL(ERROR_LAST_ADMIN, store_change_user(fixture->store, "alice", &demote, &error));
 }
 
@@ -253,7 +253,7 @@ static void the_last_admin_keeps_the_kind_of_the_role(void **state)
     user_insert(fixture, "other", "admin");
     role.kind = ROLE_OPERATOR;
     MUST(store_put_role(fixture->store, &role, &error));
-    MUST_FAIL(ERROR_LAST_ADMIN, store_delete_user(fixture->store, "other", &error));
+    MUST_FAIL(ERROR_LAST_ADMIN, store_delete_user(fixture->store, "other", T0, &error));
 }
 
 /* Without any to lose, people can be changed. */
@@ -266,7 +266,7 @@ static void no_admin_cannot_be_lost(void **state)
     disable.disabled = 1;
     user_insert(fixture, "alice", "operator");
     MUST(store_change_user(fixture->store, "alice", &disable, &error));
-    MUST(store_delete_user(fixture->store, "alice", &error));
+    MUST(store_delete_user(fixture->store, "alice", T0, &error));
 }
 
 /* ---- roles ---- */
@@ -336,7 +336,7 @@ static void a_role_in_use_stays(void **state)
     role_put(fixture, "lab", ROLE_OPERATOR);
     user_insert(fixture, "alice", "lab");
     MUST_FAIL(ERROR_ROLE_IN_USE, store_delete_role(fixture->store, "lab", &error));
-    MUST(store_delete_user(fixture->store, "alice", &error));
+    MUST(store_delete_user(fixture->store, "alice", T0, &error));
     MUST(store_delete_role(fixture->store, "lab", &error));
     MUST_FAIL(ERROR_NO_SUCH_ROLE, store_get_role(fixture->store, "lab", &role, &error));
 }

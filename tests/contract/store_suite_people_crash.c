@@ -78,7 +78,7 @@ static void child_captures(struct store *store, const char *owner)
 
     session_make(&session);
     strcpy(session.owner, owner);
-    child_must(store_insert_session(store, &session, NULL, &error), &error);
+    child_must(store_insert_session(store, &session, 0, NULL, &error), &error);
     while (child_captures_next(store))
         continue;
 }
@@ -120,7 +120,7 @@ static _Noreturn void child_main(const struct fixture *fixture, int first, int t
         if (number % 3 != 0)
             continue;
         person_name(number, name);
-        child_must(store_delete_user(store, name, &error), &error);
+        child_must(store_delete_user(store, name, T0, &error), &error);
         child_confirm(to, number, true);
     }
 }

@@ -42,7 +42,7 @@ static void session_add(struct fixture *fixture, struct world *world)
     session_make(&session);
     known->owner = PEOPLE[draw(world, COUNT(PEOPLE))];
     strcpy(session.owner, known->owner);
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     memcpy(known->id, session.id, sizeof known->id);
     if (draw(world, 2) == 0) {
         MUST(store_request_stop(fixture->store, session.id, NULL, "x", T0 + draw(world, 5), &error));
@@ -237,7 +237,7 @@ static void pages_of_a_reader_hold_still(void **state)
     int64_t total = page.total;
     struct session session;
     session_make(&session); /* newer: before the place */
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     MUST(store_transfer_session(fixture->store, seen.ids[3], "nobody", "x", T0, &error));
     query.has_after = true, query.after_key = page.last_key, query.page_size = SESSIONS;
     MUST(store_list_sessions(fixture->store, &query, session_seen, &seen, &page, &error));

@@ -12,7 +12,7 @@ static void a_claim_hands_over_the_whole_session(void **state)
     struct error error;
 
     session_make_full(&session);
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     struct run_report report = claim_next(fixture, WORKER_A, T0, &claimed);
     assert_memory_equal(&claimed, &session, sizeof claimed);
     assert_int_equal(report.lease.claim, 1);
@@ -90,7 +90,7 @@ static void each_node_claims_its_own(void **state)
 
     session_make(&there);
     strcpy(there.node_id, OTHER);
-    MUST(store_insert_session(fixture->store, &there, NULL, &error));
+    MUST(store_insert_session(fixture->store, &there, 0, NULL, &error));
     session_insert(fixture, &here);
     claim_next(fixture, WORKER_A, T0, &claimed);
     assert_string_equal(claimed.id, here.id);

@@ -13,7 +13,7 @@ static void assert_comes_back(struct fixture *fixture, const struct session *ses
     struct session got;
     struct error error;
 
-    MUST(store_insert_session(fixture->store, session, NULL, &error));
+    MUST(store_insert_session(fixture->store, session, 0, NULL, &error));
     session_get(fixture, session->id, 0, &got);
     assert_memory_equal(&got, session, sizeof got);
     session_get(fixture, session->id, 1, &got);
@@ -170,7 +170,7 @@ static void an_id_is_taken_once(void **state)
     session_make(&twin);
     strcpy(twin.id, session.id);
     twin.request.tag_count = TAGS_MAX;
-    MUST_FAIL(ERROR_STORE_FAILED, store_insert_session(fixture->store, &twin, NULL, &error));
+    MUST_FAIL(ERROR_STORE_FAILED, store_insert_session(fixture->store, &twin, 0, NULL, &error));
     session_get(fixture, session.id, 0, &got);
     assert_memory_equal(&got, &session, sizeof got);
     /* The refused transaction is over: the next one works. */
@@ -415,7 +415,7 @@ static void a_deleted_session_leaves_nothing(void **state)
     bool has = true;
 
     session_make_full(&session);
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
     MUST(session_restart(fixture->store, session.id, "bob", T0, &error));
     MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));

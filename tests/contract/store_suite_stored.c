@@ -44,7 +44,7 @@ static void make(struct world *world, struct known *known)
     session_make(&session);
     *known = (struct known){.owner = OWNERS[draw(world, COUNT(OWNERS))], .state = STATE_CREATED};
     strcpy(session.owner, known->owner);
-    MUST(store_insert_session(world->fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(world->fixture->store, &session, 0, NULL, &error));
     memcpy(known->id, session.id, sizeof known->id);
 }
 
@@ -137,10 +137,13 @@ static void delete_owner(struct world *world, struct known *known)
         return;
     strcpy(user.name, owner);
     MUST(store_insert_user(world->fixture->store, &user, &error));
-    MUST(store_delete_user(world->fixture->store, owner, &error));
+    MUST(store_delete_user(world->fixture->store, owner, T0, &error));
     for (size_t i = 0; i < SESSIONS; i++)
-        if (world->sessions[i].id[0] != '\0' && strcmp(world->sessions[i].owner, owner) == 0)
+        if (world->sessions[i].id[0] != '\0' && strcmp(world->sessions[i].owner, owner) == 0) {
             world->sessions[i].owner = "";
+            if (world->sessions[i].state == STATE_CREATED)
+                world->sessions[i].state = STATE_STOPPED;
+        }
 }
 
 /* ---- the sums ---- */
@@ -221,13 +224,13 @@ static void *greedy_main(void *context)
     for (int i = 0; i < TRIES; i++) {
         session_make(&session);
         strcpy(session.owner, "alice");
-        if (store_insert_session(store, &session, greedy->quota, &error) == STATUS_OK)
+        if (store_insert_session(store, &session, 0, greedy->quota, &error) == STATUS_OK)
             greedy->taken++;
         else if (error.code == greedy->refusal)
             greedy->refused++;
         session_make(&session);
         strcpy(session.owner, "bob");
-        if (store_insert_session(store, &session, NULL, &error) != STATUS_OK)
+        if (store_insert_session(store, &session, 0, NULL, &error) != STATUS_OK)
             break;
     }
     greedy->fixture->backend->close(store);

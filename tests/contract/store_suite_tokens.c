@@ -234,7 +234,7 @@ static void what_a_user_entered_with_goes_with_the_user(void **state)
     struct token token = token_insert(fixture, "alice", 1), bobs = token_insert(fixture, "bob", 2);
     login_insert(fixture, "alice", 3, 8, 0);
     login_insert(fixture, "bob", 4, 8, 0);
-    MUST(store_delete_user(fixture->store, "alice", &error));
+    MUST(store_delete_user(fixture->store, "alice", T0, &error));
     user_insert(fixture, "alice", "operator");
     MUST(store_find_token(fixture->store, token.hash, &found, &got, &user, &role, &error));
     assert_false(found);

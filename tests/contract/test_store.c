@@ -174,7 +174,7 @@ static void people_are_synced_but_uses_and_the_audit(void **state)
         assert_synced(true, "a share that ends");
         MUST(store_transfer_session(store, session.id, "bob", "x", T0, &error));
         assert_synced(true, "a transfer");
-        MUST(store_delete_user(store, "alice", &error));
+        MUST(store_delete_user(store, "alice", T0, &error));
         assert_synced(true, "a user that goes");
         MUST(store_delete_role(store, "lab", &error));
         assert_synced(true, "a role that goes");
@@ -206,7 +206,7 @@ static void a_deleted_session_leaves_no_rows(void **state)
     struct error error;
 
     session_make_full(&session);
-    MUST(store_insert_session(fixture->store, &session, NULL, &error));
+    MUST(store_insert_session(fixture->store, &session, 0, NULL, &error));
     MUST(store_request_stop(fixture->store, session.id, NULL, "bob", T0, &error));
     for (int deleted = 0; deleted < 2; deleted++) {
         for (size_t i = 0; i < COUNT(TABLES); i++) {

@@ -469,3 +469,14 @@ def test_sessions_of_a_deleted_user_are_nobodys(daemon, wire):
     assert status(basic(daemon.port, name), "GET", f"{MANAGER}/session/{session['sessionid']}")[0] == 404
     kept = daemon.client.get(session)
     assert "owner" not in kept and kept["_create_user"] == name
+
+
+def test_captures_of_a_deleted_user_end(daemon, wire):
+    name, client = someone(daemon)
+    session = client.started(wire.near, capduration=60)
+    other, disabled = someone(daemon)
+    kept = disabled.started(wire.near, capduration=60)
+    daemon.client.json("PATCH", f"/users/{other}", json={"disabled": True})
+    daemon.client.json("DELETE", f"/users/{name}")
+    assert daemon.client.wait_end(session, timeout=5)["stop_reason"] == "TERMINATED"
+    assert daemon.client.get(kept)["sessionstatus"] == "STARTED"

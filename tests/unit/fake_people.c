@@ -116,8 +116,9 @@ enum status store_change_user(struct store *store, const char *name, const struc
     return STATUS_OK;
 }
 
-enum status store_delete_user(struct store *store, const char *name, struct error *error)
+enum status store_delete_user(struct store *store, const char *name, int64_t now_ms, struct error *error)
 {
+    (void)now_ms;
     struct user *user = user_find(store, name);
 
     if (fails(store, error))

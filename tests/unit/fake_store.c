@@ -85,9 +85,10 @@ static enum status running(const char *id, struct error *error)
     return error_set(error, ERROR_SESSION_RUNNING, "session-id", "session %s is running", id);
 }
 
-enum status store_insert_session(struct store *store, const struct session *session,
+enum status store_insert_session(struct store *store, const struct session *session, int64_t generation,
                                  const struct quota *quota, struct error *error)
 {
+    (void)generation;
     store->has_quota = quota != NULL;
     if (quota != NULL)
         store->quota = *quota;
