@@ -3,7 +3,7 @@
 
 #include "core/prefix.h"
 #include "http/head.h"
-#include "service/client.h"
+#include "auth/client.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* What clients send to say who they are: the headers Authorization and Cookie, and the form of a login. */
 #include "fuzz/fuzz.h"
 
-#include "service/credentials.h"
+#include "auth/credentials.h"
 
 static void check_login(const struct password_login *login, bool known)
 {
