@@ -326,10 +326,10 @@ bool head_read(char *buffer, size_t size, struct head *head, struct head_problem
 {
     char *last = buffer + size - 2; /* the empty line */
     char *line = buffer;
-    char *next = line_cut(line);
 
     *head = (struct head){.request.query = ""};
     *last = '\0'; /* strings end here whatever follows */
+    char *next = line_cut(line);
     if ((size_t)(next - line) > HEAD_LINE_MAX)
         return refuse(problem, 414, "the request line is longer than %d bytes", HEAD_LINE_MAX);
     if (!request_line_read(line, head, problem))

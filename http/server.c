@@ -9,7 +9,6 @@
 
 struct http_server {
     struct site site;
-    char address[HTTP_ADDRESS_SIZE];
 };
 
 static void server_free(struct http_server *server)
@@ -69,7 +68,7 @@ enum status http_server_open(const struct http_settings *settings, struct tls *t
     server->site.listener = -1;
     pthread_mutex_init(&server->site.tls_mutex, NULL);
     server->site.tls = tls;
-    enum status status = listener_open(settings->listen, &server->site.listener, server->address, error);
+    enum status status = listener_open(settings->listen, &server->site.listener, settings->address, error);
     if (status == STATUS_OK)
         status = site_open(&server->site, error);
     if (status == STATUS_OK) {
@@ -80,11 +79,6 @@ enum status http_server_open(const struct http_settings *settings, struct tls *t
     server->site.tls = NULL; /* the caller's still */
     server_free(server);
     return status;
-}
-
-const char *http_server_address(const struct http_server *server)
-{
-    return server->address;
 }
 
 void http_server_use_tls(struct http_server *server, struct tls *tls)

@@ -72,8 +72,11 @@ bool http_add_header(struct http_response *response, const char *name, const cha
 const char *http_reason(int status);
 
 struct http_settings {
-    const char *listen;      /* "192.0.2.1:80", "[2001:db8::1]:80"; "[::]:80" takes IPv4 as well */
-    int64_t max_connections; /* from 2 on */
+    const char *listen; /* "192.0.2.1:80", "[2001:db8::1]:80"; "[::]:80" takes IPv4 as well */
+    /* HTTP_ADDRESS_SIZE bytes, where the address is written with the port that it got, before the first
+     * request. */
+    char *address;
+    int64_t max_connections;             /* from 2 on */
     int64_t max_connections_per_address; /* 0: no limit; an IPv6 client's address is its /64 */
     int64_t max_header;                  /* bytes of a whole head */
     int64_t max_body;                    /* bytes */
@@ -102,9 +105,6 @@ struct tls; /* http/tls.h */
  * context outlive the server. */
 MUST_USE enum status http_server_open(const struct http_settings *settings, struct tls *tls,
                                       struct http_server **server, struct error *error);
-
-/* "127.0.0.1:8080", "[::1]:8080": where it listens, with the port it got. */
-const char *http_server_address(const struct http_server *server);
 
 /* For connections that are made from now on. The server takes tls over. */
 void http_server_use_tls(struct http_server *server, struct tls *tls);

@@ -67,7 +67,6 @@ static enum status service_describe(const struct config *config, const struct da
                                 .audit = audit_open()};
     if (service->guard == NULL || service->audit == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
-    snprintf(service->api_address, sizeof service->api_address, "%.63s", config->listen);
     if (config->node_name[0] != '\0')
         snprintf(service->node_name, sizeof service->node_name, "%s", config->node_name);
     else
@@ -110,7 +109,7 @@ static bool wait_for_end(const struct config *config, int signal_fd, int tls_cha
     }
 }
 
-static enum status http_open_with(const struct service *service, int tls_channel, struct http_server **server,
+static enum status http_open_with(struct service *service, int tls_channel, struct http_server **server,
                                   struct error *error)
 {
     struct tls *tls = NULL;
@@ -169,10 +168,8 @@ int frontend_run(const struct config *config, int tls_channel)
         log_error("%s", error.message);
         return EX_CONFIG;
     }
-    /* With port 0 it is known only now, and nobody else knows it yet. */
-    snprintf(service.api_address, sizeof service.api_address, "%.63s", http_server_address(server));
     log_info("listening on %s://%s, node %s (%s), data in %s", tls_channel >= 0 ? "https" : "http",
-             http_server_address(server), service.node_id, service.node_name, directory.shown);
+             service.api_address, service.node_id, service.node_name, directory.shown);
     if (!wait_for_end(config, signal_fd, tls_channel, server))
         _exit(0);
     http_server_close(server);

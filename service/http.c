@@ -225,12 +225,14 @@ int64_t http_max_connections(const struct config *config)
     return possible < config->max_connections ? possible : config->max_connections;
 }
 
-enum status http_open(const struct service *service, struct tls *tls, struct http_server **server,
+enum status http_open(struct service *service, struct tls *tls, struct http_server **server,
                       struct error *error)
 {
     const struct config *config = service->config;
+    _Static_assert(sizeof service->api_address == HTTP_ADDRESS_SIZE, "one is written to the other");
     const struct http_settings settings = {
         .listen = config->listen,
+        .address = service->api_address,
         .max_connections = http_max_connections(config),
         .max_connections_per_address = config->max_connections_per_address,
         .max_header = config->max_header_kb * 1024,
@@ -239,7 +241,7 @@ enum status http_open(const struct service *service, struct tls *tls, struct htt
         .keepalive_timeout_ms = config->keepalive_timeout * 1000,
         .send_timeout_ms = config->send_timeout * 1000,
         .threads = config->http_threads,
-        .context = (void *)(uintptr_t)service,
+        .context = service,
         .thread_open = thread_open,
         .thread_close = thread_close,
         .handler = handle,

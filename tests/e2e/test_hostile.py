@@ -33,7 +33,7 @@ SMUGGLED = head(CREATE, HOST, JSON, f"Content-Length: {len(BODY)}") + BODY
 @pytest.fixture(scope="module")
 def hasty(make_shared_daemon):
     """A daemon that does not wait long."""
-    return make_shared_daemon("--ring-mb", "1", "--request-timeout", "2", "--keepalive-timeout", "3",
+    return make_shared_daemon("--ring-mb", "8", "--request-timeout", "2", "--keepalive-timeout", "3",
                               "--send-timeout", "3").start()
 
 
@@ -367,8 +367,9 @@ def make_large(make_shared_wire):
 
     def make(daemon):
         session = daemon.client.started(wire.near, capduration=100)
-        for _ in range(5):
+        for turn in range(1, 6):
             wire.inward.send_all(numbers(2000, size=1500))
+            wait_until(lambda: daemon.client.get(session)["runtime"]["packets_captured"] == 2000 * turn, what="packets")
         session = daemon.client.terminate(session)
         assert session["filesize_bytes"] > 10_000_000
         return f"GET {MANAGER}/session/{session['sessionid']}/capturefile HTTP/1.1", session["filesize_bytes"]
@@ -460,7 +461,7 @@ def beside(work, count=1):
 @pytest.mark.slow
 def test_slowloris_at_the_limit(make_daemon):
     """As many as there may be, each with a head that never ends, and each made anew when it is closed."""
-    daemon = make_daemon("--max-connections", "128", "--ring-mb", "1").start()
+    daemon = make_daemon("--max-connections", "128", "--ring-mb", "8").start()
 
     def connect():
         one = socket.create_connection(("127.0.0.1", daemon.port), 10 * SLOW)
@@ -488,7 +489,7 @@ def test_slowloris_at_the_limit(make_daemon):
 @pytest.mark.slow
 def test_readers_that_stop_make_room(make_daemon, make_large):
     """Nobody else can, so whoever has read nothing for 5 s goes; but not who reads slowly."""
-    daemon = make_daemon("--max-connections", "16", "--ring-mb", "1").start()
+    daemon = make_daemon("--max-connections", "16", "--ring-mb", "8").start()
     request, size = make_large(daemon)
     daemon.client.http.close()
     with contextlib.ExitStack() as held:
@@ -545,7 +546,7 @@ def test_wrong_passwords_hold_nobody_up(daemon):
 # ---- limits ----
 
 def test_connections_of_one_address(make_daemon):
-    daemon = make_daemon("--max-connections-per-address", "5", "--ring-mb", "1")
+    daemon = make_daemon("--max-connections-per-address", "5", "--ring-mb", "8")
     daemon.expect_log(r"connections from 127\.0\.0\.1 were closed: it has 5")
     daemon.start()
     daemon.client.list()  # one of the five, which stays open
@@ -562,7 +563,7 @@ def test_connections_of_one_address(make_daemon):
 
 
 def test_the_limit_of_open_files(make_daemon):
-    daemon = make_daemon("--max-connections", "1000", "--http-threads", "8", "--ring-mb", "1",
+    daemon = make_daemon("--max-connections", "1000", "--http-threads", "8", "--ring-mb", "8",
                          wrapper=["prlimit", "--nofile=400:400"])
     daemon.expect_log(r"max_connections is 1000, but the limit of open files is 400: at most 152 connections")
     daemon.start()

@@ -51,8 +51,8 @@ def check_session(session):
     stream = session["request"].get("capmode") == "STREAM"
     for counter in ("packets_streamed", "packets_unsent", "packets_fragmented"):
         assert (counter in session["runtime"]) == stream
-    if session.get("stop_reason") == "QUOTA":  # there may have been no room for a file
-        assert "started" in session["runtime"]
+    if session.get("stop_reason") == "QUOTA":  # there may have been no room to start
+        assert ("started" in session["runtime"]) == ("filelocation" in session)
     elif session["sessionstatus"] in ("STARTED", "FINISHED"):
         assert "started" in session["runtime"] and ("filelocation" in session) != stream
 
