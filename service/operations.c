@@ -342,12 +342,16 @@ enum status op_list_points(const struct context *context, const struct points_re
     struct broker *broker = broker_connect(context->service->directory);
     struct narrowed narrowed = {context, visitor};
     const struct point_visitor narrow = {&narrowed, narrow_point, narrow_netns};
-    struct error error;
-    enum status status = point_list(broker, request->cappoint, request->netns,
-                                    sees_every_point(context->who) ? visitor : &narrow, &error);
+    bool everything = sees_every_point(context->who);
+    bool hidden = !everything && request->netns != NULL && request->netns[0] != '\0' &&
+                  !policy_takes_netns(&context->who->role.policy, request->netns);
+    struct error error = {.status = STATUS_NOT_FOUND, .code = ERROR_NO_SUCH_NETNS};
+    enum status status = hidden ? STATUS_NOT_FOUND
+                                : point_list(broker, request->cappoint, request->netns,
+                                             everything ? visitor : &narrow, &error);
 
     /* The message names what is similar. */
-    if (status != STATUS_OK && error.code == ERROR_NO_SUCH_NETNS && !sees_every_point(context->who))
+    if (status != STATUS_OK && error.code == ERROR_NO_SUCH_NETNS && !everything)
         error_set(&error, ERROR_NO_SUCH_NETNS, "netns", "there is no network namespace %.128s",
                   request->netns);
     if (status != STATUS_OK)
