@@ -182,13 +182,10 @@ static enum status create_ring(struct capture *capture, const struct file_header
 
 /* ---- how much they may take ---- */
 
-/* A run that never began could not finish. */
 static void end_without_room(struct capture *capture)
 {
-    if (capture->run.state == STATE_CREATED) {
-        capture->run.started_ms = clock_now_ms();
+    if (capture->run.state == STATE_CREATED)
         capture_note(capture, "the owner's files take all that they may: there was no room for another");
-    }
     capture_end(capture, STATE_FINISHED, STOP_QUOTA);
 }
 

@@ -398,7 +398,8 @@ void config_help(enum program program, FILE *out)
 {
     fprintf(out, program == PROGRAM_PKTCAPD ? "usage: pktcapd [--listen ADDR:PORT] [--data-dir DIR] "
                                               "[--config FILE] [--worker=spawn|external]\n"
-                                              "Packet capture as a service: the REST front end.\n\n"
+                                              "Packet capture as a service: the REST front end.\n"
+                                              "pktcapd user, token, role and audit --help: people.\n\n"
                                             : "usage: pktcap-worker [--data-dir DIR] [--config FILE]\n"
                                               "Packet capture as a service: the worker that captures.\n\n");
     for (size_t i = 0; i < KEY_COUNT; i++)

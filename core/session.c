@@ -35,9 +35,11 @@ NAMES_DEFINE(, stop_reason_names, [STOP_DURATION] = "DURATION", [STOP_PACKET_COU
              [STOP_STREAM_UNREACHABLE] = "STREAM_UNREACHABLE", [STOP_WORKER_LOST] = "WORKER_LOST",
              [STOP_INTERNAL] = "INTERNAL", [STOP_QUOTA] = "QUOTA");
 
-/* A failure to open the capture point ends a run that never started: CREATED -> ERROR. */
+/* A failure to open the capture point ends a run that never started: CREATED -> ERROR. One that a quota
+ * leaves no room for a file is at its limit before it starts: CREATED -> FINISHED. */
 static const bool MOVES[][STATE_ERROR + 1] = {
-    [STATE_CREATED] = {[STATE_STARTED] = true, [STATE_STOPPED] = true, [STATE_ERROR] = true},
+    [STATE_CREATED] =
+        {[STATE_STARTED] = true, [STATE_STOPPED] = true, [STATE_FINISHED] = true, [STATE_ERROR] = true},
     [STATE_STARTED] = {[STATE_STOPPED] = true, [STATE_FINISHED] = true, [STATE_ERROR] = true},
     [STATE_STOPPED] = {[STATE_CREATED] = true},
     [STATE_FINISHED] = {[STATE_CREATED] = true},

@@ -26,24 +26,51 @@ static const struct {
     [SORT_FILESIZE] = {"r.file_size", "CAST(?1 AS INTEGER)"},
 };
 
+enum { FILTER_SIZE = 2048, TEXT_SIZE = 4096 };
+
 /* The values of the statements below, by their places. */
 enum { AT_AFTER_VALUE = 1, AT_AFTER_KEY, AT_LIMIT, AT_OWNER, AT_READER, AT_GROUPS };
 
-/* The keys of what is shared with a reader: the user, or one of the groups, which come as a text of lines. */
-#define SHARED                                                                                               \
-    "SELECT session FROM share WHERE kind = 'user' AND name = ?5"                                            \
-    " UNION SELECT session FROM share WHERE kind = 'group' AND name IN ("                                    \
+/* The keys of what a reader owns, and of what is shared with the user, or with one of the groups, which come
+ * as a text of lines. */
+#define OWNED       "SELECT key FROM session WHERE owner = ?5"
+#define USER_SHARED "SELECT session FROM share WHERE kind = 'user' AND name = ?5"
+#define GROUP_SHARED                                                                                         \
+    "SELECT session FROM share WHERE kind = 'group' AND name IN ("                                           \
     "WITH RECURSIVE line (name, rest) AS (SELECT NULL, ?6 || char(10) UNION ALL"                             \
     " SELECT substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1)"            \
     " FROM line WHERE rest <> '') SELECT name FROM line WHERE name IS NOT NULL)"
 
-static const char READABLE[] = " AND s.key IN (SELECT key FROM session WHERE owner = ?5 UNION " SHARED ")";
+static const char READABLE[] = " AND s.key IN (" OWNED " UNION " USER_SHARED " UNION " GROUP_SHARED ")";
+
+/* In the order of keys, no more of each than a page takes: where nothing else is filtered. */
+static const char READABLE_PAGE[] = " AND s.key IN (SELECT * FROM (" OWNED "%s ORDER BY key %s LIMIT ?3)"
+                                    " UNION SELECT * FROM (" USER_SHARED "%s ORDER BY session %s LIMIT ?3)"
+                                    " UNION SELECT * FROM (" GROUP_SHARED "%s ORDER BY session %s LIMIT ?3))";
+
+static void readable_text(const struct list_query *query, int sort, char *out, size_t size)
+{
+    const char *order = query->descending ? "DESC" : "ASC", *key = "", *session = "";
+
+    if (query->has_after) {
+        key = query->descending ? " AND key < ?2" : " AND key > ?2";
+        session = query->descending ? " AND session < ?2" : " AND session > ?2";
+    }
+    if (sort == SORT_STARTTIME && !query->ended_only && query->owner == NULL)
+        snprintf(out, size, READABLE_PAGE, key, order, session, order, session, order);
+    else
+        snprintf(out, size, "%s", READABLE);
+}
 
 /* Who may see what is listed. */
-static void filter_text(const struct list_query *query, char *out, size_t size)
+static void filter_text(const struct list_query *query, int sort, char *out, size_t size)
 {
-    snprintf(out, size, "%s%s%s", query->ended_only ? " AND r.state NOT IN ('CREATED', 'STARTED')" : "",
-             query->owner == NULL ? "" : " AND s.owner = ?4", query->reader == NULL ? "" : READABLE);
+    size_t used = (size_t)snprintf(out, size, "%s%s",
+                                   query->ended_only ? " AND r.state NOT IN ('CREATED', 'STARTED')" : "",
+                                   query->owner == NULL ? "" : " AND s.owner = ?4");
+
+    if (query->reader != NULL)
+        readable_text(query, sort, out + used, size - used);
 }
 
 static void filter_bind(sqlite3_stmt *statement, const struct list_query *query)
@@ -57,9 +84,9 @@ static void list_text(const struct list_query *query, char *out, size_t size)
 {
     int sort = query->sort_by == NULL ? SORT_STARTTIME : names_find(&store_sort_names, query->sort_by);
     const char *expression = SORTS[sort].expression, *order = query->descending ? "DESC" : "ASC";
-    char after[256] = "1", filter[1024];
+    char after[256] = "1", filter[FILTER_SIZE];
 
-    filter_text(query, filter, sizeof filter);
+    filter_text(query, sort, filter, sizeof filter);
     if (query->has_after && sort == SORT_STARTTIME)
         snprintf(after, sizeof after, "s.key %s ?2", query->descending ? "<" : ">");
     else if (query->has_after)
@@ -74,16 +101,45 @@ static void list_text(const struct list_query *query, char *out, size_t size)
              sort == SORT_STARTTIME ? "" : (query->descending ? "DESC," : "ASC,"), order);
 }
 
-/* Everybody's sessions are counted without a look at each. */
+static const char COUNT_OWNED[] = "SELECT coalesce((SELECT sessions FROM stored WHERE owner = ?4), 0)";
+
+/* What has not ended is little. */
+static const char COUNT_OWNED_ENDED[] =
+    "SELECT coalesce((SELECT sessions FROM stored WHERE owner = ?4), 0) - (SELECT count(*)"
+    " FROM run r CROSS JOIN session s ON s.key = r.session"
+    " WHERE r.state IN ('CREATED', 'STARTED') AND s.owner = ?4)";
+
+static const char COUNT_READABLE[] =
+    "SELECT coalesce((SELECT sessions FROM stored WHERE owner = ?5), 0) + (SELECT count(*)"
+    " FROM (" USER_SHARED " UNION " GROUP_SHARED ") h CROSS JOIN session s ON s.key = h.session"
+    " WHERE s.owner IS NOT ?5)";
+
+/* One owner's, or one reader's; where several filters meet, each session is looked at. */
+static void count_text(const struct list_query *query, char *out, size_t size)
+{
+    char filter[FILTER_SIZE];
+
+    if (query->reader == NULL)
+        snprintf(out, size, "%s", query->ended_only ? COUNT_OWNED_ENDED : COUNT_OWNED);
+    else if (query->owner == NULL && !query->ended_only)
+        snprintf(out, size, "%s", COUNT_READABLE);
+    else {
+        filter_text(query, SORT_ENDTIME, filter, sizeof filter);
+        snprintf(
+            out, size,
+            "SELECT count(*) FROM session s JOIN run r ON r.session = s.key AND r.number = s.run WHERE 1%s",
+            filter);
+    }
+}
+
+/* The common ones without a look at each session. */
 static sqlite3_stmt *count_statement(struct store *store, const struct list_query *query, struct error *error)
 {
-    char filter[1024], text[1200];
+    char text[TEXT_SIZE];
 
     if (query->owner == NULL && query->reader == NULL)
         return statement_get(store, query->ended_only ? COUNT_ENDED_SESSIONS : COUNT_SESSIONS, error);
-    filter_text(query, filter, sizeof filter);
-    snprintf(text, sizeof text, "SELECT count(*) FROM session s%s WHERE 1%s",
-             query->ended_only ? " JOIN run r ON r.session = s.key AND r.number = s.run" : "", filter);
+    count_text(query, text, sizeof text);
     sqlite3_stmt *statement = statement_prepare(store, text, error);
     if (statement != NULL)
         filter_bind(statement, query);
@@ -146,7 +202,7 @@ enum status store_list_sessions(struct store *store, const struct list_query *qu
                                 void (*visit)(void *context, const struct session *session), void *context,
                                 struct list_page *page, struct error *error)
 {
-    char text[2048];
+    char text[TEXT_SIZE];
     struct list_page found = {0};
     struct session *session = calloc(1, sizeof *session);
     enum status status;

@@ -45,6 +45,15 @@ enum status identity_find(const char *user, struct identity *identity, struct er
     return STATUS_OK;
 }
 
+void identity_of(uid_t uid, gid_t gid, struct identity *identity)
+{
+    const struct passwd *entry = getpwuid(uid);
+
+    *identity = (struct identity){.uid = uid, .gid = entry == NULL ? gid : entry->pw_gid};
+    snprintf(identity->name, sizeof identity->name, "%s", entry == NULL ? "" : entry->pw_name);
+    identity->change = uid != geteuid() && may_change_user();
+}
+
 /* A container may lack CAP_SYS_CHROOT: the user's own rights then guard the file system. */
 static enum status confine(const char *directory, bool *confined, struct error *error)
 {

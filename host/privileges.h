@@ -26,6 +26,9 @@ enum { NO_CAPABILITY = -1 };
  * user is root, or when root lacks the right to change its user (a container without CAP_SETUID). */
 MUST_USE enum status identity_find(const char *user, struct identity *identity, struct error *error);
 
+/* Becomes this user, with the group that goes with it (gid where nobody knows), if we may change. */
+void identity_of(uid_t uid, gid_t gid, struct identity *identity);
+
 /* Changes root directory and user as said above, and drops every capability but this one (CAP_NET_RAW or
  * NO_CAPABILITY). *confined says whether root is now `directory`. */
 MUST_USE enum status privileges_drop(const struct identity *identity, const char *directory, int capability,

@@ -9,6 +9,12 @@
 MUST_USE enum status settle(const char *user, const char *data_dir, int capability,
                             struct data_dir *directory, struct error *error);
 
+/* The same for a program that works on what a service keeps in a directory, while it runs or not: where the
+ * directory holds a database already, becomes whoever it belongs to, whatever the setting says, and changes
+ * nothing about it. */
+MUST_USE enum status settle_as_owner(const char *user, const char *data_dir, struct data_dir *directory,
+                                     struct error *error);
+
 /* Allows this process as many open files as the system lets it: the usual soft limit of 1024 is for programs
  * that use select(). */
 void files_allow(void);

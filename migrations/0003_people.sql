@@ -83,34 +83,42 @@ CREATE TABLE share (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX share_name ON share (kind, name);
 
--- Bytes of all files of an owner's sessions, kept by the triggers below: new runs have no files, runs go with
--- their session only, and before a session goes its runs are still there.
+-- How many sessions an owner has, and the bytes of all their files, kept by the triggers below: new runs have
+-- no files, runs go with their session only, and before a session goes its runs are still there.
 CREATE TABLE stored (
     owner TEXT PRIMARY KEY,
+    sessions INTEGER NOT NULL,
     bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO stored (owner, bytes)
-    SELECT s.owner, sum(r.file_size) FROM session s JOIN run r ON r.session = s.key GROUP BY s.owner;
+INSERT INTO stored (owner, sessions, bytes)
+    SELECT s.owner, count(DISTINCT s.key), sum(r.file_size) FROM session s JOIN run r ON r.session = s.key
+    GROUP BY s.owner;
+
+CREATE TRIGGER stored_begins AFTER INSERT ON session WHEN new.owner IS NOT NULL BEGIN
+    INSERT INTO stored (owner, sessions, bytes) VALUES (new.owner, 1, 0)
+        ON CONFLICT (owner) DO UPDATE SET sessions = sessions + 1;
+END;
 
 CREATE TRIGGER stored_grows AFTER UPDATE OF file_size ON run WHEN new.file_size <> old.file_size BEGIN
-    INSERT INTO stored (owner, bytes)
-        SELECT owner, new.file_size - old.file_size FROM session WHERE key = new.session AND owner IS NOT NULL
-        ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    UPDATE stored SET bytes = bytes + new.file_size - old.file_size
+        WHERE owner = (SELECT owner FROM session WHERE key = new.session);
 END;
 CREATE TRIGGER stored_goes BEFORE DELETE ON session WHEN old.owner IS NOT NULL BEGIN
-    UPDATE stored SET bytes = bytes - (SELECT coalesce(sum(file_size), 0) FROM run WHERE session = old.key)
+    UPDATE stored SET sessions = sessions - 1,
+        bytes = bytes - (SELECT coalesce(sum(file_size), 0) FROM run WHERE session = old.key)
         WHERE owner = old.owner;
 END;
 CREATE TRIGGER stored_leaves AFTER UPDATE OF owner ON session
 WHEN old.owner IS NOT NULL AND new.owner IS NOT old.owner BEGIN
-    UPDATE stored SET bytes = bytes - (SELECT coalesce(sum(file_size), 0) FROM run WHERE session = old.key)
+    UPDATE stored SET sessions = sessions - 1,
+        bytes = bytes - (SELECT coalesce(sum(file_size), 0) FROM run WHERE session = old.key)
         WHERE owner = old.owner;
 END;
 CREATE TRIGGER stored_comes AFTER UPDATE OF owner ON session
 WHEN new.owner IS NOT NULL AND new.owner IS NOT old.owner BEGIN
-    INSERT INTO stored (owner, bytes)
-        SELECT new.owner, coalesce(sum(file_size), 0) FROM run WHERE session = new.key
-        ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes;
+    INSERT INTO stored (owner, sessions, bytes)
+        SELECT new.owner, 1, coalesce(sum(file_size), 0) FROM run WHERE session = new.key
+        ON CONFLICT (owner) DO UPDATE SET sessions = sessions + 1, bytes = bytes + excluded.bytes;
 END;
 
 -- key is the order of the acts; there are no gaps, for nothing is ever removed. time_ms in the indexes: most

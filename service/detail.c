@@ -23,7 +23,10 @@ static void detail_add_lines(char detail[DETAIL_SIZE], const char *what, const c
 {
     size_t used = strlen(detail);
 
-    detail_add(detail, "%s %s", what, lines);
+    if (lines[0] == '\0')
+        detail_add(detail, "no %s", what);
+    else
+        detail_add(detail, "%s %s", what, lines);
     for (char *c = detail + used; *c != '\0'; c++)
         if (*c == '\n')
             *c = ' ';

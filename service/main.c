@@ -1,7 +1,8 @@
-/* pktcapd: packet capture as a service. The parent process; see supervisor.h, and operations.h for what it
- * serves. */
+/* pktcapd: packet capture as a service. The parent process; see supervisor.h, operations.h for what it
+ * serves, and console.h for what else its command line does. */
 #include "core/config.h"
 #include "core/log.h"
+#include "service/console.h"
 #include "service/supervisor.h"
 
 #include <stdio.h>
@@ -13,6 +14,8 @@ int main(int argc, char **argv)
     enum config_outcome outcome;
     struct error error;
 
+    if (console_wants(argc, argv))
+        return console_run(argc, argv);
     if (config_load(&config, PROGRAM_PKTCAPD, argc, argv, &outcome, &error) != STATUS_OK) {
         fprintf(stderr, "pktcapd: %s\n", error.message);
         return 2;

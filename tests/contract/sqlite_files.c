@@ -221,6 +221,73 @@ static void history_insert(struct fixture *fixture, const char *id, void (*make)
     MUST(store_insert_session(fixture->store, &session, NULL, &error));
 }
 
+/* ---- people, since migration 0003 ---- */
+
+static const uint8_t TOKEN_HASH[SECRET_HASH_SIZE] = {0, 1}, LOGIN_HASH[SECRET_HASH_SIZE] = {0, 2};
+
+static void people_make(struct fixture *fixture)
+{
+    const struct role role = {.name = "lab",
+                              .kind = ROLE_OPERATOR,
+                              .policy = {.points = "lab-*\nVIF veth?", .max_stored_mb = 7, .stream = true}};
+    const struct user user = {
+        .name = "alice", .role = "lab", .groups = "net\nops", .password_hash = "$", .created_ms = T0};
+    struct token token = {.id = "00000000-0000-4000-8000-000000000009", .user = "alice", .name = "ci"};
+    struct login login = {.user = "alice", .generation = 7, .created_ms = T0, .used_ms = T0};
+    const struct audit_record record = {
+        .time_ms = T0, .user = "alice", .way = WAY_TOKEN, .operation = "create", .status = 200};
+    struct error error;
+
+    memcpy(token.hash, TOKEN_HASH, sizeof TOKEN_HASH);
+    memcpy(login.hash, LOGIN_HASH, sizeof LOGIN_HASH);
+    MUST(store_put_role(fixture->store, &role, &error));
+    MUST(store_insert_user(fixture->store, &user, &error));
+    MUST(store_insert_token(fixture->store, &token, &error));
+    MUST(store_insert_login(fixture->store, &login, 10, 0, &error));
+    MUST(store_append_audit(fixture->store, &record, &error));
+    MUST(store_transfer_session(fixture->store, WAITING, "carol", "x", T0, &error));
+    MUST(store_transfer_session(fixture->store, BROKEN, "", "x", T0, &error));
+}
+
+static void record_read(void *context, const struct audit_record *record)
+{
+    assert_string_equal(record->operation, "create");
+    assert_int_equal(record->way, WAY_TOKEN);
+    ++*(int *)context;
+}
+
+static void people_read(struct fixture *fixture)
+{
+    struct token token;
+    struct login login;
+    struct user user;
+    struct role role;
+    struct session session;
+    struct error error;
+    int64_t total, last;
+    int records = 0;
+    bool found;
+
+    MUST(store_find_token(fixture->store, TOKEN_HASH, &found, &token, &user, &role, &error));
+    assert_true(found);
+    assert_string_equal(token.name, "ci");
+    assert_string_equal(user.groups, "net\nops");
+    assert_int_equal(role.policy.max_stored_mb, 7);
+    assert_string_equal(role.policy.points, "lab-*\nVIF veth?");
+    MUST(store_find_login(fixture->store, LOGIN_HASH, &found, &login, &user, &role, &error));
+    assert_true(found && login.generation == 7);
+    MUST(store_list_audit(fixture->store, &(struct audit_query){.page_size = 5}, record_read, &records,
+                          &total, &last, &error));
+    assert_int_equal(records, 1);
+    session_get(fixture, WAITING, 0, &session);
+    assert_string_equal(session.owner, "carol");
+    session_get(fixture, BROKEN, 0, &session);
+    assert_string_equal(session.owner, "");
+    session_get(fixture, AT_WORK, 0, &session);
+    assert_int_equal(session.share_count, 2);
+    assert_string_equal(session.point, "blue/veth0");
+}
+
 static void history_make(struct fixture *fixture)
 {
     struct session session;
@@ -249,6 +316,7 @@ static void history_make(struct fixture *fixture)
     report.files = ring, report.file_count = COUNT(ring);
     run_start(fixture, &report);
     history_insert(fixture, WAITING, session_make);
+    people_make(fixture);
 }
 
 /* Fields are compared one by one: a later schema knows more of them than the stored one. */
@@ -301,7 +369,32 @@ static void the_history_is_what_the_test_knows(void **state)
 {
     history_make(*state);
     history_read(*state);
+    people_read(*state);
     history_work(*state);
+}
+
+/* What there was before people: whoever made a session owns it. */
+static void assert_makers_own(const char *path)
+{
+    assert_answer(path, "SELECT count(*) FROM session WHERE owner IS NOT create_user", "0");
+    assert_answer(path, "SELECT count(*) > 0 FROM stored WHERE bytes > 0", "1");
+    assert_answer(
+        path,
+        "SELECT group_concat(name || ' ' || kind || ' ' || built_in) FROM (SELECT * FROM role ORDER BY name)",
+        "admin admin 1,auditor auditor 1,operator operator 1");
+}
+
+static void assert_sums(const char *path)
+{
+    static const char PLAIN[] = "SELECT s.owner, count(DISTINCT s.key), sum(r.file_size) FROM session s"
+                                " JOIN run r ON r.session = s.key WHERE s.owner IS NOT NULL GROUP BY s.owner",
+                      STORED[] = "SELECT owner, sessions, bytes FROM stored WHERE sessions > 0";
+    char sql[1024];
+
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM (%s EXCEPT %s)", PLAIN, STORED);
+    assert_answer(path, sql, "0");
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM (%s EXCEPT %s)", STORED, PLAIN);
+    assert_answer(path, sql, "0");
 }
 
 static void assert_migrates(struct fixture *fixture, const char *schema, const char *shape)
@@ -320,8 +413,14 @@ static void assert_migrates(struct fixture *fixture, const char *schema, const c
         fail_msg("%s becomes another schema than a new store: a released migration was changed", schema);
     free(migrated);
     history_read(fixture);
+    if (atoi(name) >= 3)
+        people_read(fixture);
+    else
+        assert_makers_own(fixture->path);
+    assert_sums(fixture->path);
     history_work(fixture);
     fixture_close(fixture);
+    assert_sums(fixture->path);
     assert_true(sqlite_backend.is_sound(fixture->path));
 }
 

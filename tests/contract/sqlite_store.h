@@ -13,6 +13,9 @@ void assert_answer(const char *path, const char *sql, const char *expected);
 /* sqlite_files.c: what is refused, and migrations. */
 int suite_sqlite_files(struct fixture *fixture);
 
+/* sqlite_people.c: the audit, and how rows are searched for. */
+int suite_sqlite_people(struct fixture *fixture);
+
 /* Writes the store that the migration test knows (--history). */
 int sqlite_write_history(const char *path);
 

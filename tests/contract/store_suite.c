@@ -228,9 +228,10 @@ struct run_report session_reach(struct fixture *fixture, enum session_state stat
 
 int store_suite_run(const struct store_backend *backend)
 {
-    static int (*const GROUPS[])(struct fixture *) = {suite_sessions, suite_list,   suite_runs,   suite_files,
-                                                      suite_leases,   suite_people, suite_owners, suite_audit,
-                                                      suite_crowd,    suite_crash};
+    static int (*const GROUPS[])(struct fixture *) = {
+        suite_sessions, suite_list,   suite_runs,   suite_files,       suite_leases,
+        suite_people,   suite_tokens, suite_owners, suite_readers,     suite_stored,
+        suite_audit,    suite_crowd,  suite_crash,  suite_people_crash};
     struct fixture fixture = {.backend = backend};
     int failed = 0;
 

@@ -82,6 +82,19 @@ bool claim_finds_nothing(struct fixture *fixture, const char *worker, int64_t no
 void run_start(struct fixture *fixture, struct run_report *report);
 void run_end(struct fixture *fixture, struct run_report *report, enum session_state state);
 
+/* A user of that role, with a password. */
+void user_insert(struct fixture *fixture, const char *name, const char *role);
+
+/* Names as they are visited, a blank behind each. */
+struct names_seen {
+    char text[1024];
+};
+void name_add(struct names_seen *seen, const char *name);
+
+/* A login that is known by its number. */
+void login_insert(struct fixture *fixture, const char *user, unsigned seed, int64_t most, int64_t stale_ms);
+bool login_is_there(struct fixture *fixture, unsigned seed);
+
 /* Inserts a session and brings it into a state, CREATED being claimed but not started. */
 struct run_report session_reach(struct fixture *fixture, enum session_state state, struct session *session);
 
@@ -92,9 +105,13 @@ int suite_runs(struct fixture *fixture);
 int suite_files(struct fixture *fixture);
 int suite_leases(struct fixture *fixture);
 int suite_people(struct fixture *fixture);
+int suite_tokens(struct fixture *fixture);
 int suite_owners(struct fixture *fixture);
+int suite_readers(struct fixture *fixture);
+int suite_stored(struct fixture *fixture);
 int suite_audit(struct fixture *fixture);
 int suite_crowd(struct fixture *fixture);
 int suite_crash(struct fixture *fixture);
+int suite_people_crash(struct fixture *fixture);
 
 #endif

@@ -126,6 +126,61 @@ static void every_change_is_synced_but_claims_and_progress(void **state)
     }
 }
 
+/* The audit and the times of last use may go with a power cut; who may do what may not. */
+static void people_are_synced_but_uses_and_the_audit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    const struct user_change change = {.groups = "lab", .disabled = -1};
+    const struct audit_record record = {.way = WAY_BASIC, .operation = "create"};
+    struct user user = {.name = "alice", .role = "lab", .created_ms = T0}, found_user;
+    struct role role = {.name = "lab", .kind = ROLE_OPERATOR}, found_role;
+    struct token token = {.id = "1", .user = "alice", .hash = {1}}, found_token;
+    struct login login = {.user = "alice", .hash = {2}}, found_login;
+    struct session session;
+    struct error error;
+    bool found;
+
+    for (int round = 0; round < 2; round++) {
+        atomic_store(&syncs, 0);
+        MUST(store_put_role(store, &role, &error));
+        assert_synced(true, "a role");
+        MUST(store_insert_user(store, &user, &error));
+        assert_synced(true, "a user");
+        MUST(store_change_user(store, "alice", &change, &error));
+        assert_synced(true, "a change");
+        MUST(store_insert_token(store, &token, &error));
+        assert_synced(true, "a token");
+        MUST(store_insert_login(store, &login, 10, 0, &error));
+        assert_synced(true, "a login");
+        MUST(store_touch_token(store, &token, T0, &error));
+        MUST(store_touch_login(store, &login, T0, &error));
+        MUST(store_append_audit(store, &record, &error));
+        MUST(store_find_token(store, token.hash, &found, &found_token, &found_user, &found_role, &error));
+        assert_int_equal(found_token.used_ms, T0);
+        MUST(store_find_login(store, login.hash, &found, &found_login, &found_user, &found_role, &error));
+        assert_int_equal(found_login.used_ms, T0);
+        assert_synced(false, "uses and the audit");
+        MUST(store_revoke_token(store, token.id, T0, &error));
+        assert_synced(true, "a revocation");
+        MUST(store_delete_login(store, login.hash, &error));
+        assert_synced(true, "a logout");
+        session_insert(fixture, &session);
+        MUST(store_share_session(store, session.id, &(struct share){SHARE_USER, "bob"}, true, "x", T0,
+                                 &error));
+        atomic_store(&syncs, 0);
+        MUST(store_share_session(store, session.id, &(struct share){SHARE_USER, "bob"}, false, "x", T0,
+                                 &error));
+        assert_synced(true, "a share that ends");
+        MUST(store_transfer_session(store, session.id, "bob", "x", T0, &error));
+        assert_synced(true, "a transfer");
+        MUST(store_delete_user(store, "alice", &error));
+        assert_synced(true, "a user that goes");
+        MUST(store_delete_role(store, "lab", &error));
+        assert_synced(true, "a role that goes");
+    }
+}
+
 static void readers_do_not_wait_for_a_writer(void **state)
 {
     struct fixture *fixture = *state;
@@ -145,7 +200,7 @@ static void readers_do_not_wait_for_a_writer(void **state)
 
 static void a_deleted_session_leaves_no_rows(void **state)
 {
-    static const char *const TABLES[] = {"session", "session_option", "session_tag", "run"};
+    static const char *const TABLES[] = {"session", "session_option", "session_tag", "run", "share"};
     struct fixture *fixture = *state;
     struct session session;
     struct error error;
@@ -170,6 +225,7 @@ static int suite_sqlite(struct fixture *fixture)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(every_change_is_synced_but_claims_and_progress),
+        STORE_TEST(people_are_synced_but_uses_and_the_audit),
         STORE_TEST(readers_do_not_wait_for_a_writer),
         STORE_TEST(a_deleted_session_leaves_no_rows),
     };
@@ -195,7 +251,8 @@ int main(int argc, char **argv)
         perror(folder);
         return 1;
     }
-    int failed = store_suite_run(&sqlite_backend) + suite_sqlite(&fixture) + suite_sqlite_files(&fixture);
+    int failed = store_suite_run(&sqlite_backend) + suite_sqlite(&fixture) + suite_sqlite_files(&fixture) +
+                 suite_sqlite_people(&fixture);
     nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     return failed == 0 ? 0 : 1;
 }

@@ -6,8 +6,9 @@ import re
 import jsonschema
 import pytest
 
-from harness.client import parse
+from harness.client import check_answer, parse
 from harness.daemon import ROOT
+from harness.people import add_role, add_user, anonymous, basic, login, password_of
 
 DOCUMENT = json.loads((ROOT / "service" / "openapi.json").read_text())
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -79,6 +80,9 @@ NAMES = [f"{method} {path}{'?action=' + action if action else ''}" for method, p
 every_operation = pytest.mark.parametrize("method, path, action, operation", OPERATIONS, ids=NAMES)
 on_one_session = pytest.mark.parametrize("method, path, action, operation",
                                          [one for one in OPERATIONS if "{session-id}" in one[1]])
+on_one_person = pytest.mark.parametrize("method, path, action, operation",
+                                        [one for one in OPERATIONS if re.search(r"\{(user|role|token)-", one[1])])
+LOGIN = "/api/session/create"
 
 
 def response_of(operation, status):
@@ -98,8 +102,8 @@ def check_documented(operation, response):
     documented = response_of(operation, response.status_code)
     kind = response.headers["Content-Type"].split(";")[0]
     assert kind in documented["content"], f"{kind} is not documented"
-    for header in documented.get("headers", {}):
-        assert header in response.headers, f"{header} is documented and absent"
+    for header, what in documented.get("headers", {}).items():
+        assert header in response.headers or not what.get("required", True), f"{header} is documented and absent"
     if kind == "application/json":
         problems = problems_of(documented["content"][kind]["schema"], parse(response.text))
         assert not problems, problems
@@ -125,16 +129,21 @@ def test_operation_ids_are_unique():
 
 # ---- the document and the sources ----
 
+IDS = {"/session/": "{session-id}", "/tokens/": "{token-id}", "/users/": "{user-name}", "/roles/": "{role-name}"}
+
+
 def routes():
     """(method, path, action, status, parameters) of each line of the table in service/routes.c."""
     text = (ROOT / "service" / "routes.c").read_text()
-    prefixes = dict(re.findall(r'#define (MANAGER|POLICY) +"([^"]*)"', text))
+    prefixes = {"": "", **dict(re.findall(r'#define (MANAGER|POLICY) +"([^"]*)"', text))}
     lists = re.findall(r'"(\w+)"', re.search(r"#define LIST_PARAMETERS(.*?)\n\n", text, re.S)[1])
-    line = r'\{"(\w+)", (MANAGER|POLICY) "([^"]*)", (NULL|"\w+"), \w+, (\d+), (LIST_PARAMETERS|\{[^}]*\})\}'
+    line = (r'\{"(\w+)",\s+(MANAGER|POLICY|) ?"([^"]*)",\s+(NULL|"\w+"),\s+\w+,\s+(\d+),\s+'
+            r'(LIST_PARAMETERS|\{[^}]*\})\}')
     for method, prefix, path, action, status, parameters in re.findall(line, text):
         named = lists if parameters == "LIST_PARAMETERS" else re.findall(r'"(\w+)"', parameters)
-        yield (method, prefixes[prefix] + path.replace("{id}", "{session-id}"),
-               None if action == "NULL" else action.strip('"'), status, sorted(named))
+        for before, id in IDS.items():
+            path = path.replace(before + "{id}", before + id)
+        yield (method, prefixes[prefix] + path, None if action == "NULL" else action.strip('"'), status, sorted(named))
 
 
 def test_the_servers_routes_are_the_documented_ones():
@@ -142,7 +151,7 @@ def test_the_servers_routes_are_the_documented_ones():
     for method, path, action, operation in OPERATIONS:
         documented[method, path, action] = success_of(operation), sorted(query_parameters(operation) - {"action"})
     table = {(method, path, action): (status, parameters) for method, path, action, status, parameters in routes()}
-    assert len(table) == 17
+    assert len(table) == (ROOT / "service" / "routes.c").read_text().count("OPERATION_")
     assert table == documented
 
 
@@ -162,6 +171,7 @@ def test_enumerations_are_those_of_the_source():
     text = (ROOT / "core" / "session.c").read_text()
     tables = {name: set(re.findall(r'"(\w+)"', body))
               for name, body in re.findall(r"NAMES_DEFINE\(\s*, (\w+)_names,(.*?)\);", text, re.S)}
+    assert set(schema("Share")["properties"]) == tables.pop("share_kind")
     assert set(tables) == set(NAME_TABLES)
     for name, (where, *field) in NAME_TABLES.items():
         found = schema(where)["properties"][field[0]] if field else schema(where)
@@ -171,12 +181,27 @@ def test_enumerations_are_those_of_the_source():
 
 def test_error_codes_are_those_of_the_source():
     header = (ROOT / "core" / "error.h").read_text()
-    source = {int(number): name for name, number in re.findall(r"\bERROR_(\w+) = (\d+)", header)}
+    source = {int(number): name for name, number in re.findall(r"\bERROR_(\w+) =\s+(\d+)", header)}
     listed = DOCUMENT["components"]["schemas"]["ErrorCode"]
     assert dict(zip(listed["enum"], listed["x-enum-varnames"])) == source
     assert len(listed["x-enum-descriptions"]) == len(listed["enum"]) == len(set(listed["enum"]))
     rows = re.findall(r"^\| (\d+) \| (\w+) \| \d+ \| .* \|$", listed["description"], re.M)
     assert {int(number): name for number, name in rows} == source
+
+
+def test_statuses_are_those_of_the_source():
+    table = re.search(r"\} HTTP\[\] = \{(.*?)\n\};", (ROOT / "service" / "answers.c").read_text(), re.S)[1]
+    statuses = {name for number, name in re.findall(r'\{(\d+), "(\w+)"\}', table) if int(number) >= 400}
+    assert set(schema("ApiError")["properties"]["httpStatus"]["enum"]) == statuses
+
+
+def test_policies_and_operations_are_those_of_the_source():
+    fields = re.findall(r'^    \{"(\w+)", "[\w-]+",', (ROOT / "service" / "people_fields.c").read_text(), re.M)
+    assert list(schema("Policy")["properties"]) == fields
+    for file, table, name in (("core/people.c", "role_kind_names", "RoleKind"), ("core/people.c", "way_names", "Way"),
+                              ("auth/operation.c", "operation_names", "OperationName")):
+        body = re.search(rf"NAMES_DEFINE\(\s*, {table},(.*?)\);", (ROOT / file).read_text(), re.S)[1]
+        assert schema(name)["enum"] == re.findall(r'"([\w-]+)"', body), name
 
 
 # ---- the document and the server ----
@@ -186,8 +211,8 @@ def server(make_shared_daemon):
     return make_shared_daemon("--ring-mb", "1").start().client
 
 
-def address(path, session):
-    return path.replace("{session-id}", session if isinstance(session, str) else session["sessionid"])
+def address(path, id):
+    return re.sub(r"\{[a-z-]+\}", id if isinstance(id, str) else id["sessionid"], path)
 
 
 def call(server, method, path, action, session=NOBODY, **more):
@@ -201,14 +226,64 @@ def ended_session(server, wire):
     return server.terminate(session)
 
 
+NAMES_OF_PEOPLE = (f"someone-{i}" for i in range(10**6))
+
+
+def somebody(server):
+    """A user with everything that a user may have."""
+    name = next(NAMES_OF_PEOPLE)
+    add_user(server, name, "operator", groups=["ops", "net"])
+    return name
+
+
+def some_role(server):
+    name = next(NAMES_OF_PEOPLE)
+    policy = {**schema("Role")["example"]["policy"], "networks": ["192.0.2.0/24"]}
+    server.json("PUT", f"/roles/{name}", json={"kind": "operator", "policy": policy})
+    return name
+
+
+def some_token(server):
+    return server.json("POST", "/tokens", 201, json={"name": "x", "expires_in": 3600})["id"]
+
+
+def subject(server, wire, path):
+    """What the path is about: an id, or a session."""
+    makers = {"{user-name}": somebody, "{role-name}": some_role, "{token-id}": some_token}
+    for name, make in makers.items():
+        if name in path:
+            return make(server)
+    return ended_session(server, wire)
+
+
+def body_of(server, wire, method, path, action):
+    """What an operation needs besides."""
+    what = path.rsplit("pktcap/", 1)[-1]
+    if path == LOGIN:
+        name = somebody(server)
+        return {"data": {"j_username": name, "j_password": password_of(name)}}
+    if action == "transfer":
+        return {"json": {"user": somebody(server)}}
+    if action in ("share", "unshare"):
+        return {"json": schema("Share")["example"]}
+    bodies = {
+        ("POST", "session"): {"cappoint": "VNIC", "capsource": "UI", "capvalue": wire.near, "capamount": 1},
+        ("POST", "users"): {**schema("NewUser")["example"], "name": next(NAMES_OF_PEOPLE), "role": "operator"},
+        ("PATCH", "users/{user-name}"): {"role": "auditor", "groups": ["ops"], "password": "a new password"},
+        ("PUT", "roles/{role-name}"): schema("NewRole")["example"],
+        ("POST", "tokens"): schema("TokenRequest")["example"],
+    }
+    return {"json": bodies[method, what]} if (method, what) in bodies else {}
+
+
 @every_operation
 def test_every_operation_works_as_documented(server, wire, method, path, action, operation):
-    session = ended_session(server, wire)
-    body = {"json": {"cappoint": "VNIC", "capsource": "UI", "capvalue": wire.near, "capamount": 1}}
-    creates = method == "POST" and path.endswith("/session")
-    response = call(server, method, path, action, session, **(body if creates else {}))
+    response = call(server, method, path, action, subject(server, wire, path),
+                    **body_of(server, wire, method, path, action))
     assert response.status_code == int(success_of(operation)), response.text
     check_documented(operation, response)
+    if response.headers["Content-Type"].startswith("application/json"):
+        check_answer(method, response)
     for left in server.list()["results"]:
         server.terminate(left)
 
@@ -225,23 +300,127 @@ def test_no_such_session_is_documented(server, method, path, action, operation):
 def test_wrong_requests_are_documented(server, wire, method, path, action, operation):
     """What the document lists besides success: parameters, body, media type, range, running sessions."""
     session = server.started(wire.near, capduration=60)
+    what = session if "{session-id}" in path else subject(server, wire, path)
     wrong = [({"params": {"nosuch": "1"}}, 400)]
-    if method == "POST":
+    if method in ("POST", "PUT", "PATCH"):
         wrong += [({"data": "x", "headers": {"Content-Type": "text/plain"}}, 415),
                   ({"data": "{" + " " * 70000, "headers": {"Content-Type": "application/json"}}, 413)]
+    if method in ("PUT", "PATCH") or re.search("/(users|tokens)$", path) and method == "POST":
+        wrong += [({"json": {"nosuch": 1, "name": 5}}, 400)]
+    if action in ("share", "unshare", "transfer"):
+        wrong += [({"json": {}}, 400)] + [({"json": {"user": "nobody-here"}}, 404)] * (action != "unshare")
     if method == "POST" and path.endswith("/session"):
         wrong += [({"json": {"cappoint": 5, "capsource": "BOTH", "capamount": -1, "foo": 1}}, 400),
                   ({"json": {"cappoint": "VNIC", "capsource": "UI", "capvalue": wire.near, "node": NOBODY}}, 404)]
-    if "412" in operation["responses"] and "{session-id}" in path and action != "terminate":
+    if "{session-id}" in path and (action in ("restart", "delete") or method == "DELETE"):
         wrong += [({}, 412)]
     if "416" in operation["responses"]:
         wrong += [({"headers": {"Range": "bytes=99999-"}}, 416), ({"params": {"run": "77"}}, 404)]
     for request, status in wrong:
-        response = call(server, method, path, action, session, **request)
+        response = call(server, method, path, action, what, **request)
         assert response.status_code == status, (request, response.text)
         assert str(status) in operation["responses"]
         check_documented(operation, response)
     server.terminate(session)
+
+
+@on_one_person
+def test_nobody_of_that_name_is_documented(server, wire, method, path, action, operation):
+    if method != "PUT":
+        response = call(server, method, path, action, NOBODY, **body_of(server, wire, method, path, action))
+        assert response.status_code == 404
+        check_documented(operation, response)
+
+
+@pytest.mark.parametrize("method, path, body, code", [
+    ("POST", "/users", {"name": "admin", "role": "operator"}, 36703), ("DELETE", "/users/admin", None, 36704),
+    ("PATCH", "/users/admin", {"disabled": True}, 36704), ("PATCH", "/users/admin", {"role": "auditor"}, 36704),
+    ("PUT", "/roles/admin", {"kind": "operator"}, 36705), ("DELETE", "/roles/operator", None, 36705),
+    ("DELETE", "/roles/used", None, 36706),
+], ids=str)
+def test_what_must_stay_is_documented(server, method, path, body, code):
+    if path == "/roles/used":
+        add_role(server, "used")
+        add_user(server, next(NAMES_OF_PEOPLE), "used")
+    response = server.call(method, server.prefix + path, json=body)
+    documented = re.sub("/(user|role)s/.*", r"/\1s/{\1-name}", server.prefix + path)
+    assert response.status_code == 412 and response.json()["error_code"] == code
+    check_documented(DOCUMENT["paths"][documented][method.lower()], response)
+
+
+# ---- who may ----
+
+def port_of(server):
+    return int(server.base.rsplit(":")[-1])
+
+
+@every_operation
+def test_who_is_not_let_in_is_documented(server, method, path, action, operation):
+    """Without credentials, with wrong ones, and by a web page of somebody else's."""
+    stranger, forged = anonymous(port_of(server)), anonymous(port_of(server))
+    forged.http.headers["Authorization"] = "Bearer pktcap_wrong"
+    cases = [(stranger, 401, 36600), (forged, 403, 36601)]
+    if path == LOGIN:
+        assert operation["security"] == []
+        stranger.http.headers["Origin"] = "https://www.example.com"
+        cases = [(stranger, 403, 36603)]
+    for client, status, code in cases:
+        response = call(client, method, path, action)
+        assert (response.status_code, response.json()["error_code"]) == (status, code)
+        check_documented(operation, response)
+
+
+@every_operation
+def test_what_needs_the_token_of_a_login_is_documented(server, method, path, action, operation):
+    if path == LOGIN:
+        return
+    client = login(port_of(server), somebody(server))
+    del client.http.headers["X-XSRF-TOKEN"]
+    response = call(client, method, path, action)
+    wanted = any("xsrfToken" in way for way in operation.get("security", DOCUMENT["security"]))
+    assert (response.status_code == 403 and response.json()["error_code"] == 36603) == wanted
+    check_documented(operation, response)
+
+
+@every_operation
+def test_what_a_role_does_not_allow_is_documented(server, wire, method, path, action, operation):
+    name = next(NAMES_OF_PEOPLE)
+    add_user(server, name, "auditor")
+    if path != LOGIN:
+        response = call(basic(port_of(server), name), method, path, action, subject(server, wire, path))
+        check_documented(operation, response)
+
+
+def test_quotas_and_policies_are_documented(server, wire):
+    role, name = next(NAMES_OF_PEOPLE), next(NAMES_OF_PEOPLE)
+    add_role(server, role, max_duration=60, max_sessions=1)
+    add_user(server, name, role)
+    client = basic(port_of(server), name)
+
+    def post(**more):
+        response = client.call("POST", "/api/v1/pktcap/session",
+                               json={"cappoint": "VNIC", "capsource": "UI", "capvalue": wire.near, **more})
+        check_documented(DOCUMENT["paths"]["/api/v1/pktcap/session"]["post"], response)
+        return response.status_code, response.json().get("error_code")
+
+    assert post(capduration=61) == (403, 36605)
+    assert post(capduration=60) == (200, None)
+    assert post() == (503, 36606)
+    add_role(server, role, max_hourly=1)
+    assert post() == (429, 36608)
+    for session in server.list()["results"]:
+        server.terminate(session)
+
+
+def test_too_many_wrong_passwords_are_documented(server):
+    client = anonymous(port_of(server))
+    client.http.auth = ("guessed", "wrong")
+    for _ in range(20):
+        response = client.call("GET", "/api/v1/pktcap/whoami")
+        check_documented(DOCUMENT["paths"]["/api/v1/pktcap/whoami"]["get"], response)
+        if response.status_code == 429:
+            break
+    assert response.json()["error_code"] == 36602
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
@@ -268,8 +447,10 @@ def test_actions_that_are_not_documented_are_refused(server, method, path, actio
 def test_documented_parameters_are_taken(server, wire):
     session = ended_session(server, wire)
     values = {"page_size": "1", "sort_by": "filesize", "sort_ascending": "false", "run": "1", "cappoint": "VNIC",
-              "netns": ""}
+              "netns": "", "user": "admin", "operation": "create", "session": session["sessionid"],
+              "address": "127.0.0.1", "since": "1", "until": "1795478416188"}
     for method, path, action, operation in OPERATIONS:
+        assert query_parameters(operation) <= {*values, "action", "cursor", "dry_run", "file"}
         for name in query_parameters(operation) & set(values):
             response = call(server, method, path, action, session, params={name: values[name]})
             assert response.status_code == 200, response.text

@@ -303,7 +303,7 @@ static void states_move_as_designed(void **state)
 {
     /* From each state, what it may become; in order of the enumeration, CREATED to ERROR. */
     static const char *const MOVES[] = {
-        [STATE_CREATED] = "-SS-E",  [STATE_STARTED] = "--SFE", [STATE_STOPPED] = "C----",
+        [STATE_CREATED] = "-SSFE",  [STATE_STARTED] = "--SFE", [STATE_STOPPED] = "C----",
         [STATE_FINISHED] = "C----", [STATE_ERROR] = "C----",
     };
 

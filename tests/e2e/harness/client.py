@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import urllib.parse
 
 import jsonschema
 import requests
@@ -50,10 +51,28 @@ def check_session(session):
     stream = session["request"].get("capmode") == "STREAM"
     for counter in ("packets_streamed", "packets_unsent", "packets_fragmented"):
         assert (counter in session["runtime"]) == stream
-    if session.get("stop_reason") == "QUOTA":  # there may have been no room for a file
-        assert "started" in session["runtime"]
+    if session.get("stop_reason") == "QUOTA":  # there may have been no room to start
+        assert ("started" in session["runtime"]) == ("filelocation" in session)
     elif session["sessionstatus"] in ("STARTED", "FINISHED"):
         assert "started" in session["runtime"] and ("filelocation" in session) != stream
+
+
+# What people's paths answer: path, method, name in schema.json.
+PEOPLE = [
+    (r"/api/session/(create|destroy)", ".*", "LoggedIn"), (r"/whoami", ".*", "WhoAmI"), (r"/audit", ".*", "AuditList"),
+    (r"/users/[^/]+", ".*", "User"), (r"/users", "POST", "User"), (r"/users", "GET", "UserList"),
+    (r"/roles/[^/]+", ".*", "Role"), (r"/roles", "GET", "RoleList"), (r"/tokens/[^/]+", ".*", "Token"),
+    (r"/tokens", "POST", "NewToken"), (r"/tokens", "GET", "TokenList"),
+]
+
+
+def people_shape(method, response):
+    """The name of the shape that an answer about people must have; None where it is about something else."""
+    path = urllib.parse.urlsplit(response.request.url).path
+    for pattern, methods, name in PEOPLE:
+        if re.search(f"{pattern}$", path) and re.fullmatch(methods, method):
+            return name
+    return None
 
 
 def check_answer(method, response):
@@ -67,6 +86,9 @@ def check_answer(method, response):
     if response.status_code >= 400:
         check_shape("ApiError", body)
         assert body["error_code"] == body["related_errors"][0]["error_code"]
+    elif people_shape(method, response):
+        check_shape(people_shape(method, response), body)
+        assert "results" not in body or body["result_count"] >= len(body["results"])
     elif "namespaces" in body:
         check_shape("CapturePointList", body)
         assert body["result_count"] == len(body["results"])
