@@ -63,7 +63,7 @@ static enum status service_describe(const struct config *config, const struct da
 {
     *service = (struct service){.config = config,
                                 .directory = directory,
-                                .guard = guard_open(PASSWORD_CHECKS),
+                                .guard = guard_open(PASSWORD_CHECKS, (int)config->http_threads),
                                 .audit = audit_open()};
     if (service->guard == NULL || service->audit == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
