@@ -136,6 +136,7 @@ static void check_guess(const struct context *context, const struct user *user, 
     case GUARD_WAIT:
         errors_add(errors, ERROR_TOO_MANY_ATTEMPTS, "old_password",
                    "there were too many wrong passwords; try again in %d s", wait_s);
+        errors_retry_after(errors, wait_s);
     }
 }
 
