@@ -3,6 +3,7 @@
 #include "auth/guard.h"
 #include "auth/secrets.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "service/validate.h"
 #include "service/validate_people.h"
 
@@ -420,6 +421,8 @@ enum status people_begin(struct store *store, const char *password, char printed
     status = first_check(store, given ? password : NULL, error);
     if (status == STATUS_OK && !given)
         secret_make_password(printed, TOKEN_SECRET_SIZE);
+    if (status == STATUS_OK && given && strlen(password) < PASSWORD_MIN)
+        log_warning("the first administrator's password is shorter than %d bytes; change it", PASSWORD_MIN);
     if (status == STATUS_OK)
         status = first_insert(store, given ? password : printed, error);
     if (status == STATUS_OK)

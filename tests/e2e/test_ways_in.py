@@ -1,6 +1,8 @@
 """The ways in: passwords, NSX's logins, tokens, and a trusted proxy's word; and what does not get in."""
 import concurrent.futures
 import contextlib
+import pathlib
+import re
 import statistics
 import threading
 import time
@@ -506,10 +508,26 @@ def test_the_password_of_the_environment_counts_once(make_daemon):
     assert status(daemon.client, "GET", LIST)[0] == 200
 
 
-def test_the_worker_does_not_see_the_password(daemon):
-    for role in ("worker", "broker"):
+def test_nobody_sees_the_password_in_the_environment(daemon):
+    for role in ("parent", "front end", "worker", "broker"):
         with open(f"/proc/{daemon.pid(role)}/environ", "rb") as file:
-            assert ADMIN[1].encode() not in file.read()
+            assert ADMIN[1].encode() not in file.read(), role
+
+
+def test_the_front_end_leaves_no_core(daemon):
+    pid = daemon.pid("front end")
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert pathlib.Path(f"/proc/{pid}/environ").stat().st_uid == 0  # as of what cannot be dumped
+
+
+def test_a_short_password_of_the_environment(make_daemon):
+    daemon = make_daemon("--ring-mb", "1", environment={"PKTCAPD_ADMIN_PASSWORD": "short"})
+    daemon.expect_log("shorter than 8 bytes")
+    daemon.start()
+    daemon.client.http.auth = ("admin", "short")
+    assert daemon.client.json("GET", "/whoami")["kind"] == "admin"
+    daemon.wait_for_log("shorter than 8 bytes")
 
 
 def test_somebody_always_is_administrator(daemon):
