@@ -208,7 +208,7 @@ static uint64_t tag_of(const uint8_t hash[SECRET_HASH_SIZE])
 {
     uint64_t tag;
 
-    memcpy(&tag, hash + SECRET_HASH_SIZE - sizeof tag, sizeof tag);
+    memcpy(&tag, &hash[SECRET_HASH_SIZE - sizeof tag], sizeof tag);
     return tag | 1;
 }
 
