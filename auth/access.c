@@ -202,6 +202,9 @@ static bool pattern_takes(const struct pattern *pattern, const struct node_names
     if (pattern->count >= 2 && cappoint != 0 &&
         !glob_takes_cappoint(pattern->words[pattern->count - 2], cappoint))
         return false;
+    /* It stands for all interfaces: what is like a name does not take it in. */
+    if (strcmp(value, "any") == 0)
+        return is_everything(name) || strcmp(name, value) == 0;
     return glob_takes(name, value);
 }
 

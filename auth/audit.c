@@ -4,6 +4,7 @@
 #include "auth/secrets.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/uuid.h"
 #include "db/people.h"
 
 #include <pthread.h>
@@ -12,24 +13,38 @@
 #include <string.h>
 
 enum {
-    KINDS = 2048,      /* of repetition that are remembered */
-    WINDOW_MS = 60000, /* in which a kind is written once */
-    REFUSALS_A_WINDOW =
-        200, /* of all kinds together, so that a flood of made-up names cannot fill the disk */
+    KINDS = 1024,      /* of records that may repeat */
+    SOURCES = 512,     /* users and addresses that were refused something */
+    WINDOW_MS = 60000, /* in which a kind is written `burst` times, and a source has its refusals written */
+    SWEEP_MS = 5000,   /* between looks for repetitions that are to be told */
+    BURST = 20,        /* downloads and logins of one kind */
+    REFUSALS = 60,     /* of one source */
+    STRANGERS = 300,   /* refusals of all who were let in by nothing: addresses are cheap */
+    SUMMARIES = 16,    /* at a time */
 };
 
-struct repeated {
+/* Records that are alike but for their time. */
+struct kind {
     uint8_t hash[SECRET_HASH_SIZE];
-    int64_t since_ms; /* when it was last written */
-    int more;         /* since then */
+    int64_t since_ms; /* monotonic; 0: an empty place */
+    int written, more;
+    struct audit_record last; /* of those that were not written */
+};
+
+struct source {
+    uint8_t hash[SECRET_HASH_SIZE];
+    int64_t since_ms;
+    int written;
 };
 
 struct audit {
     pthread_mutex_t mutex;
-    struct repeated kinds[KINDS];
-    int64_t window_ms; /* start of the window that the next two speak of */
-    int written;
-    int unwritten;
+    struct kind kinds[KINDS];
+    struct source sources[SOURCES];
+    struct source strangers; /* all of them together */
+    int64_t swept_ms;
+    size_t summary_count;
+    struct audit_record summaries[SUMMARIES]; /* to be written by whoever comes next */
 };
 
 struct audit *audit_open(void)
@@ -49,64 +64,106 @@ void audit_close(struct audit *audit)
     free(audit);
 }
 
-static struct repeated *kind_find(struct audit *audit, const struct audit_record *record)
+/* ---- what repeats ---- */
+
+static uint32_t hash_of(const char *text, uint8_t hash[SECRET_HASH_SIZE])
 {
-    char text[512];
-    uint8_t hash[SECRET_HASH_SIZE];
     uint32_t bits;
 
-    snprintf(text, sizeof text, "%s|%s|%s|%s|%d", record->user, record->address, record->operation,
-             record->session, record->code);
     secret_hash_keyed("audit", text, hash);
     memcpy(&bits, hash, sizeof bits);
-    struct repeated *kind = &audit->kinds[bits % KINDS];
+    return bits;
+}
+
+/* Repetitions become a record of their own, if there is room for it now; else they wait. */
+static void kind_tell(struct audit *audit, struct kind *kind)
+{
+    if (kind->more == 0 || audit->summary_count == SUMMARIES)
+        return;
+    struct audit_record *record = &audit->summaries[audit->summary_count++];
+    *record = kind->last;
+    snprintf(record->detail, sizeof record->detail, "%d more of these, this the last", kind->more);
+    kind->more = 0;
+}
+
+static struct kind *kind_find(struct audit *audit, const char *text)
+{
+    uint8_t hash[SECRET_HASH_SIZE];
+    struct kind *kind = &audit->kinds[hash_of(text, hash) % KINDS];
+
     if (!secret_equals(kind->hash, hash)) {
-        *kind = (struct repeated){0};
+        kind_tell(audit, kind);
+        *kind = (struct kind){0};
         memcpy(kind->hash, hash, sizeof kind->hash);
     }
     return kind;
 }
 
-static bool within_flood(struct audit *audit, int64_t now_ms, char *detail, size_t size)
+static void sweep(struct audit *audit, int64_t now_ms)
 {
-    if (now_ms - audit->window_ms >= WINDOW_MS) {
-        if (audit->unwritten > 0)
-            snprintf(detail, size, "%d other refusals before this were not written one by one",
-                     audit->unwritten);
-        audit->window_ms = now_ms;
-        audit->written = audit->unwritten = 0;
-    }
-    if (audit->written >= REFUSALS_A_WINDOW) {
-        audit->unwritten++;
-        return false;
-    }
-    audit->written++;
-    return true;
+    if (now_ms - audit->swept_ms < SWEEP_MS)
+        return;
+    audit->swept_ms = now_ms;
+    for (size_t i = 0; i < KINDS; i++)
+        if (audit->kinds[i].more > 0 && now_ms - audit->kinds[i].since_ms >= WINDOW_MS)
+            kind_tell(audit, &audit->kinds[i]);
 }
 
-/* Whether a record of something that repeats is to be written; how often it did so before goes into its
- * detail. */
-static bool is_news(struct audit *audit, struct audit_record *record, int64_t now_ms)
+static bool source_may(struct source *source, int most, int64_t now_ms)
 {
-    char more[128] = "";
+    if (source->since_ms == 0 || now_ms - source->since_ms >= WINDOW_MS) {
+        source->since_ms = now_ms;
+        source->written = 0;
+    }
+    return source->written++ < most;
+}
 
-    pthread_mutex_lock(&audit->mutex);
-    struct repeated *kind = kind_find(audit, record);
-    bool news = kind->since_ms == 0 || now_ms - kind->since_ms >= WINDOW_MS;
-    if (!news)
-        kind->more++;
-    else if ((news = within_flood(audit, now_ms, more, sizeof more))) {
-        if (kind->more > 0)
-            snprintf(more, sizeof more, "%d more of these since the last record of them", kind->more);
+/* Whether one more refusal is written for whoever it is: users by name, strangers by address. */
+static bool has_budget(struct audit *audit, const char *text, bool stranger, int64_t now_ms)
+{
+    uint8_t hash[SECRET_HASH_SIZE];
+    struct source *source = &audit->sources[hash_of(text, hash) % SOURCES];
+
+    if (!secret_equals(source->hash, hash)) {
+        *source = (struct source){0};
+        memcpy(source->hash, hash, sizeof source->hash);
+    }
+    return source_may(source, REFUSALS, now_ms) &&
+           (!stranger || source_may(&audit->strangers, STRANGERS, now_ms));
+}
+
+static void kind_count(struct kind *kind, const struct audit_record *record, int64_t now_ms)
+{
+    if (kind->since_ms == 0)
         kind->since_ms = now_ms;
-        kind->more = 0;
+    kind->more++;
+    kind->last = *record;
+}
+
+/* Whether this record is written; if not, it is counted. burst: how many of its kind in a window. */
+static bool admit(struct audit *audit, const struct audit_record *record, int burst, int64_t now_ms)
+{
+    bool stranger = record->way == WAY_NONE, refused = record->status >= 400;
+    char text[1024], source[128];
+
+    snprintf(source, sizeof source, "%d|%s", stranger, stranger ? record->address : record->user);
+    snprintf(text, sizeof text, "%s|%s|%s|%s|%s|%s|%d", source, record->user, record->address,
+             record->operation, record->session, record->object, record->code);
+    struct kind *kind = kind_find(audit, text);
+    if (kind->since_ms != 0 && now_ms - kind->since_ms < WINDOW_MS) {
+        if (kind->written++ < burst)
+            return true;
+        kind_count(kind, record, now_ms);
+        return false;
     }
-    pthread_mutex_unlock(&audit->mutex);
-    if (more[0] != '\0') {
-        size_t used = strlen(record->detail);
-        snprintf(record->detail + used, sizeof record->detail - used, "%s%s", used == 0 ? "" : "; ", more);
+    if (refused && !has_budget(audit, source, stranger, now_ms)) {
+        kind_count(kind_find(audit, source), record, now_ms);
+        return false;
     }
-    return news;
+    kind_tell(audit, kind);
+    kind->since_ms = now_ms;
+    kind->written = 1;
+    return true;
 }
 
 static void record_log(const struct audit_record *record)
@@ -122,32 +179,60 @@ static void record_fill(const struct visit *visit, const struct act *act, struct
 {
     *record = (struct audit_record){
         .time_ms = clock_now_ms(), .way = visit->who->way, .status = act->status, .code = act->code};
+    bool known = uuid_parse(act->session, record->session);
     snprintf(record->user, sizeof record->user, "%s", visit->who->user);
     snprintf(record->address, sizeof record->address, "%s", visit->client->address);
     snprintf(record->operation, sizeof record->operation, "%s",
              names_of(&operation_names, (int)act->operation));
-    snprintf(record->session, sizeof record->session, "%s", act->session);
-    snprintf(record->object, sizeof record->object, "%s", act->object);
+    /* What is no id may be anything, and be as long as it likes. */
+    snprintf(record->object, sizeof record->object, "%s",
+             known || act->session[0] == '\0' ? act->object : act->session);
     snprintf(record->detail, sizeof record->detail, "%s", act->detail);
     text_make_plain(record->user);
     text_make_plain(record->object);
     text_make_plain(record->detail);
 }
 
-void audit_note(const struct visit *visit, const struct act *act)
+static void record_write(const struct visit *visit, const struct audit_record *record)
 {
-    bool done = act->status < 400;
-    bool matters = access_changes(act->operation) || act->operation == OPERATION_GET_CAPTURE_FILE;
-    bool repeats = !done || !matters;
-    struct audit_record record;
     struct error error;
 
-    if ((done && !matters && !act->foreign) || visit->store == NULL)
+    record_log(record);
+    if (store_append_audit(visit->store, record, &error) != STATUS_OK)
+        log_error("the audit could not be written: %s", error.message);
+}
+
+/* How many of a kind are written in a window; 0: all of them. */
+static int burst_of(const struct act *act)
+{
+    if (act->status >= 400)
+        return 1;
+    if (act->operation == OPERATION_GET_CAPTURE_FILE || act->operation == OPERATION_LOGIN)
+        return BURST;
+    return access_changes(act->operation) ? 0 : 1;
+}
+
+void audit_note(const struct visit *visit, const struct act *act)
+{
+    bool matters = act->status >= 400 || act->foreign || access_changes(act->operation) ||
+                   act->operation == OPERATION_GET_CAPTURE_FILE;
+    struct audit *audit = visit->audit;
+    struct audit_record record, told[SUMMARIES];
+    int64_t now_ms = clock_monotonic_ms();
+    int burst = burst_of(act);
+
+    if (!matters || visit->store == NULL)
         return;
     record_fill(visit, act, &record);
-    if (repeats && !is_news(visit->audit, &record, clock_monotonic_ms()))
-        return;
-    record_log(&record);
-    if (store_append_audit(visit->store, &record, &error) != STATUS_OK)
-        log_error("the audit could not be written: %s", error.message);
+    pthread_mutex_lock(&audit->mutex);
+    sweep(audit, now_ms);
+    bool written = burst == 0 || admit(audit, &record, burst, now_ms);
+    size_t count = audit->summary_count;
+    memcpy(told, audit->summaries, count * sizeof told[0]);
+    audit->summary_count = 0;
+    pthread_mutex_unlock(&audit->mutex);
+    for (size_t i = 0; i < count; i++)
+        record_write(visit, &told[i]);
+    if (written)
+        record_write(visit, &record);
 }

@@ -3,8 +3,11 @@
  * here.
  *
  * On record is everything that changes something or hands out packets, and everything that was refused.
- * Reading is on record where it is about other people's sessions. What repeats (refusals, reading) is written
- * once a minute, with the number of repetitions in the next record of its kind.
+ * Reading is on record where it is about other people's sessions. What is alike (the same user, address,
+ * operation, object and outcome) is written once a minute where it was refused or only read, and twenty times
+ * where packets were handed out or somebody logged in; a record of its own tells how often it happened
+ * besides. Who is refused a lot has sixty of these a minute written one by one, and the rest counted: nobody
+ * hides an act among refusals of others.
  */
 #ifndef PKTCAPD_AUTH_AUDIT_H
 #define PKTCAPD_AUTH_AUDIT_H

@@ -228,16 +228,18 @@ static enum status by_cookie(const struct visit *visit, const struct http_reques
 
 /* ---- a trusted proxy's word ---- */
 
-/* Names of groups, separated by commas, semicolons or spaces; what can be no group's name is passed over. */
+/* Names of groups, separated by commas or semicolons; what can be no group's name is passed over. */
 static void groups_read(const char *list, char out[GROUPS_SIZE])
 {
-    static const char SEPARATORS[] = ",; \t";
+    static const char SEPARATORS[] = ",;", SPACES[] = " \t";
     size_t used = 0;
 
     out[0] = '\0';
-    for (const char *at = list; *(at += strspn(at, SEPARATORS)) != '\0'; at += strcspn(at, SEPARATORS)) {
+    for (const char *at = list; *(at += strspn(at, ",; \t")) != '\0'; at += strcspn(at, SEPARATORS)) {
         char name[PERSON_NAME_SIZE];
         size_t length = strcspn(at, SEPARATORS);
+        while (length > 0 && strchr(SPACES, at[length - 1]) != NULL)
+            length--;
         if (length >= sizeof name || used + length + 2 > GROUPS_SIZE)
             continue;
         snprintf(name, sizeof name, "%.*s", (int)length, at);
@@ -282,6 +284,16 @@ static enum status asserted_role(const struct visit *visit, const struct role *o
     return store_get_role(visit->store, role, &who->role, error);
 }
 
+/* A proxy that adds its header to the client's own would let anybody be anybody. */
+static bool is_given_twice(const struct http_request *request, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < request->header_count; i++)
+        count += strcasecmp(request->headers[i].name, name) == 0;
+    return count > 1;
+}
+
 static enum status by_proxy(const struct visit *visit, const struct http_request *request, const char *name,
                             struct caller *who, struct error *error)
 {
@@ -290,6 +302,11 @@ static enum status by_proxy(const struct visit *visit, const struct http_request
     struct person person;
     bool found;
 
+    if (is_given_twice(request, config->user_header) || is_given_twice(request, config->groups_header))
+        return error_set(error, ERROR_BAD_CREDENTIALS, config->user_header,
+                         "%s or %s is given twice: the proxy must replace what clients send",
+                         config->user_header,
+                         config->groups_header[0] == '\0' ? "the header of groups" : config->groups_header);
     if (!person_name_is_valid(name))
         return error_set(error, ERROR_BAD_CREDENTIALS, config->user_header,
                          "%s names a user that can be none: 1 to 64 letters, digits and . _ - @ +",

@@ -2,11 +2,12 @@
 
 #include "core/prefix.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-enum { LIST_SIZE = 4096, HOPS_MAX = 32 };
+enum { LIST_SIZE = 4096 };
 
 /* One hop: what a proxy says of the connection that it took. */
 struct hop {
@@ -30,22 +31,30 @@ static void copy_text(const char *from, size_t length, char *out, size_t size)
     snprintf(out, size, "%.*s", length < size ? (int)length : 0, from);
 }
 
-/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80". */
-static void address_read(const char *text, char out[CLIENT_ADDRESS_SIZE])
+/* One spelling for each address, as the audit and the guard compare text. */
+static void address_write(const struct prefix *address, char out[CLIENT_ADDRESS_SIZE])
 {
-    const char *from = text, *colon = strchr(text, ':');
-    size_t length = strlen(text);
+    if (inet_ntop(address->family, address->address, out, CLIENT_ADDRESS_SIZE) == NULL)
+        out[0] = '\0';
+}
+
+/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80"; false: none of these. */
+static bool address_read(const char *text, size_t length, char out[CLIENT_ADDRESS_SIZE])
+{
+    const char *colon = memchr(text, ':', length), *end = text + length;
     struct prefix address;
 
-    if (text[0] == '[') {
-        from++;
-        length = strcspn(from, "]");
-    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
-        length = (size_t)(colon - text);
+    if (length > 0 && text[0] == '[') {
+        const char *bracket = memchr(text, ']', length);
+        text++;
+        end = bracket == NULL ? text : bracket;
+    } else if (colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon - 1)) == NULL) {
+        end = colon;
     }
     out[0] = '\0';
-    if (memchr(from, '/', length) == NULL && prefix_parse(from, length, &address))
-        copy_text(from, length, out, CLIENT_ADDRESS_SIZE);
+    if (memchr(text, '/', (size_t)(end - text)) == NULL && prefix_parse(text, (size_t)(end - text), &address))
+        address_write(&address, out);
+    return out[0] != '\0';
 }
 
 static bool is_host(const char *text)
@@ -72,36 +81,47 @@ static bool last_member(const struct http_request *request, const char *header, 
     return out[0] != '\0';
 }
 
-static void client_from_list(const struct config *config, char *list, struct client *client)
+/* Reads a list from its end, where the nearest proxy wrote. True: all of it are trusted proxies. */
+static bool client_from_value(const struct config *config, const char *list, struct client *client)
 {
-    char *end = list + strlen(list);
-    bool more = list[0] != '\0';
-
-    while (more) {
-        char address[CLIENT_ADDRESS_SIZE], text[64];
-        char *comma = strrchr(list, ',');
-        const char *from = skip_spaces(comma == NULL ? list : comma + 1);
-        copy_text(from, (size_t)(end - from), text, sizeof text);
-        text[strcspn(text, " \t")] = '\0';
-        address_read(text, address);
-        if (address[0] == '\0')
-            return;
+    for (const char *end = list + strlen(list); end > list;) {
+        const char *from = end;
+        char address[CLIENT_ADDRESS_SIZE];
+        while (from > list && from[-1] != ',')
+            from--;
+        const char *text = from + strspn(from, " \t");
+        const char *stop = end;
+        while (stop > text && strchr(" \t", stop[-1]) != NULL)
+            stop--;
+        if (text > stop || !address_read(text, (size_t)(stop - text), address))
+            return false;
         memcpy(client->address, address, sizeof address);
-        more = comma != NULL && is_trusted(config, address);
-        if (more) {
-            *comma = '\0';
-            end = comma;
-        }
+        if (!is_trusted(config, address))
+            return false;
+        end = from > list ? from - 1 : list;
+    }
+    return true;
+}
+
+/* The last header of a name was added by the nearest proxy. */
+static void client_from_headers(const struct config *config, const struct http_request *request,
+                                const char *name,
+                                bool (*read)(const struct config *, const char *, struct client *),
+                                struct client *client)
+{
+    for (size_t left = request->header_count; left > 0; left--) {
+        const struct http_header *header = &request->headers[left - 1];
+        if (strcasecmp(header->name, name) == 0 && !read(config, header->value, client))
+            return;
     }
 }
 
 static void use_x_forwarded(const struct config *config, const struct http_request *request,
                             struct client *client)
 {
-    char list[LIST_SIZE], proto[8], host[sizeof client->host];
+    char proto[8], host[sizeof client->host];
 
-    if (http_header_list(request, "X-Forwarded-For", list, sizeof list))
-        client_from_list(config, list, client);
+    client_from_headers(config, request, "X-Forwarded-For", client_from_value, client);
     if (last_member(request, "X-Forwarded-Proto", proto, sizeof proto))
         client->secure = strcasecmp(proto, "https") == 0;
     if (last_member(request, "X-Forwarded-Host", host, sizeof host) && is_host(host))
@@ -110,85 +130,85 @@ static void use_x_forwarded(const struct config *config, const struct http_reque
 
 /* ---- Forwarded ---- */
 
-/* Reads a token or quoted-string; returns what is behind it, NULL if it is neither. */
-static const char *value_read(const char *at, char *out, size_t size)
+/* Reads a token or quoted-string that ends before `end`; returns what is behind it, NULL if it is neither. */
+static const char *value_read(const char *at, const char *end, char *out, size_t size)
 {
     size_t used = 0;
+    bool quoted = at < end && *at == '"';
 
-    if (*at != '"') {
-        size_t length = strcspn(at, ",; \t\"");
-        copy_text(at, length, out, size);
-        return at + length;
-    }
-    for (at++; *at != '"'; at++) {
-        if (*at == '\\')
-            at++;
-        if (*at == '\0' || used + 1 >= size)
+    for (at += quoted; at < end && (quoted ? *at != '"' : strchr(";, \t\"", *at) == NULL); at++) {
+        if (quoted && *at == '\\' && ++at == end)
+            return NULL;
+        if (used + 1 >= size)
             return NULL;
         out[used++] = *at;
     }
     out[used] = '\0';
-    return at + 1;
+    if (quoted && at == end)
+        return NULL;
+    return at + quoted;
 }
 
-static const char *pair_read(const char *at, struct hop *hop)
+static const char *pair_read(const char *at, const char *end, struct hop *hop)
 {
+    const char *name = at, *equals = memchr(at, '=', (size_t)(end - at));
     char value[256];
-    size_t length = strcspn(at, "=,; \t");
-    const char *name = at;
 
-    if (at[length] != '=' || (at = value_read(at + length + 1, value, sizeof value)) == NULL)
+    if (equals == NULL || (at = value_read(equals + 1, end, value, sizeof value)) == NULL)
+        return NULL;
+    size_t length = (size_t)(equals - name);
+    if (strcspn(name, ",; \t\"") < length)
         return NULL;
     if (length == 3 && strncasecmp(name, "for", 3) == 0)
-        address_read(value, hop->address);
+        address_read(value, strlen(value), hop->address);
     else if (length == 5 && strncasecmp(name, "proto", 5) == 0)
         copy_text(value, strlen(value), hop->proto, sizeof hop->proto);
     else if (length == 4 && strncasecmp(name, "host", 4) == 0 && is_host(value))
         copy_text(value, strlen(value), hop->host, sizeof hop->host);
-    return skip_spaces(at);
+    return at;
 }
 
-/* Returns how many hops there are, the last of them last; 0 if it cannot be read. */
-static size_t hops_read(const char *at, struct hop hops[HOPS_MAX])
+/* Whether a piece of the header is one whole element. */
+static bool hop_read(const char *at, const char *end, struct hop *hop)
 {
-    size_t count = 0;
+    bool any = false;
 
-    for (at = skip_spaces(at); *at != '\0'; at = skip_spaces(at)) {
-        if (count == HOPS_MAX)
-            return 0;
-        struct hop *hop = &hops[count++];
-        *hop = (struct hop){0};
-        while (*at != '\0' && *at != ',') {
-            if (*at == ';')
-                at = skip_spaces(at + 1);
-            else if ((at = pair_read(at, hop)) == NULL)
-                return 0;
-        }
-        at += *at == ',';
+    *hop = (struct hop){0};
+    for (;;) {
+        while (at < end && strchr("; \t", *at) != NULL)
+            at++;
+        if (at == end)
+            return any;
+        if ((at = pair_read(at, end, hop)) == NULL || (at < end && strchr("; \t", *at) == NULL))
+            return false;
+        any = true;
     }
-    return count;
 }
 
-static void use_forwarded(const struct config *config, const struct http_request *request,
-                          struct client *client)
+/* From the end, where the nearest proxy wrote. What a client wrote before that may hold a quotation mark that
+ * nothing closes: so a comma counts wherever what is behind it is an element. */
+static bool client_from_forwarded(const struct config *config, const char *list, struct client *client)
 {
-    struct hop hops[HOPS_MAX];
-    char list[LIST_SIZE];
+    const char *end = list + strlen(list);
 
-    if (!http_header_list(request, "Forwarded", list, sizeof list))
-        return;
-    for (size_t left = hops_read(list, hops); left > 0; left--) {
-        const struct hop *hop = &hops[left - 1];
-        if (hop->address[0] == '\0')
-            return;
-        memcpy(client->address, hop->address, sizeof client->address);
-        if (hop->proto[0] != '\0')
-            client->secure = strcasecmp(hop->proto, "https") == 0;
-        if (hop->host[0] != '\0')
-            memcpy(client->host, hop->host, sizeof client->host);
-        if (!is_trusted(config, hop->address))
-            return;
+    for (const char *from = end; from >= list; from--) {
+        struct hop hop;
+        if ((from > list && from[-1] != ',') || !hop_read(from, end, &hop))
+            continue;
+        if (hop.address[0] == '\0')
+            return false;
+        memcpy(client->address, hop.address, sizeof client->address);
+        if (hop.proto[0] != '\0')
+            client->secure = strcasecmp(hop.proto, "https") == 0;
+        if (hop.host[0] != '\0')
+            memcpy(client->host, hop.host, sizeof client->host);
+        if (!is_trusted(config, hop.address))
+            return false;
+        if (from == list)
+            return true;
+        end = from - 1;
     }
+    return false;
 }
 
 /* ---- the whole ---- */
@@ -213,7 +233,8 @@ void client_find(const struct config *config, const struct http_request *request
     const char *host = http_header(request, "Host");
 
     *client = (struct client){.trusted = is_trusted(config, request->peer), .secure = request->secure};
-    snprintf(client->address, sizeof client->address, "%s", request->peer);
+    if (!address_read(request->peer, strlen(request->peer), client->address))
+        snprintf(client->address, sizeof client->address, "%s", request->peer);
     if (host != NULL && is_host(host))
         copy_text(host, strlen(host), client->host, sizeof client->host);
     snprintf(client->prefix, sizeof client->prefix, "%s", config->path_prefix);
@@ -223,7 +244,7 @@ void client_find(const struct config *config, const struct http_request *request
     bool standard =
         http_header(request, "Forwarded") != NULL && http_header(request, "X-Forwarded-For") == NULL;
     if (config->forwarded == FORWARDED_RFC7239 || (config->forwarded == FORWARDED_AUTO && standard))
-        use_forwarded(config, request, client);
+        client_from_headers(config, request, "Forwarded", client_from_forwarded, client);
     else
         use_x_forwarded(config, request, client);
     use_prefix(request, client);

@@ -3,12 +3,16 @@
 #include "http/connection.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     STACK_SIZE = 8 << 20,
     QUEUE_PER_THREAD = 16, /* requests that wait; more are not helped by waiting */
+    HURRY_MS = 2,
+    AWAKE_LEAST = 2,
 };
 
 struct hand {
@@ -24,7 +28,9 @@ struct crew {
     pthread_mutex_t mutex;
     LIST_HEAD(hand_list, hand) resting;
     STAILQ_HEAD(job_queue, connection) queue;
-    size_t queued, queue_max;
+    atomic_size_t queued;
+    size_t queue_max;
+    size_t awake, awake_enough; /* threads that do not rest */
     bool stopping;
     size_t count;
     struct hand hands[];
@@ -42,6 +48,7 @@ static struct connection *job_wait(struct hand *hand)
         crew->queued--;
     } else if (!crew->stopping) {
         hand->job = NULL;
+        crew->awake--;
         LIST_INSERT_HEAD(&crew->resting, hand, resting);
         while (hand->job == NULL && !crew->stopping)
             pthread_cond_wait(&hand->called, &crew->mutex);
@@ -64,16 +71,24 @@ static void *hand_run(void *argument)
     return NULL;
 }
 
+/* One that rests does it. */
+static void hand_call(struct crew *crew, struct connection *job)
+{
+    struct hand *hand = LIST_FIRST(&crew->resting);
+
+    LIST_REMOVE(hand, resting);
+    crew->awake++;
+    hand->job = job;
+    pthread_cond_signal(&hand->called);
+}
+
 bool crew_take(struct crew *crew, struct connection *connection)
 {
     bool taken = true;
 
     pthread_mutex_lock(&crew->mutex);
-    struct hand *hand = LIST_FIRST(&crew->resting);
-    if (hand != NULL) {
-        LIST_REMOVE(hand, resting);
-        hand->job = connection;
-        pthread_cond_signal(&hand->called);
+    if (crew->awake < crew->awake_enough && !LIST_EMPTY(&crew->resting)) {
+        hand_call(crew, connection);
     } else if (crew->queued < crew->queue_max) {
         STAILQ_INSERT_TAIL(&crew->queue, connection, mail);
         crew->queued++;
@@ -82,6 +97,24 @@ bool crew_take(struct crew *crew, struct connection *connection)
     }
     pthread_mutex_unlock(&crew->mutex);
     return taken;
+}
+
+int64_t crew_hurry(struct crew *crew, int64_t now_ms)
+{
+    struct connection *job;
+
+    if (atomic_load(&crew->queued) == 0)
+        return -1;
+    pthread_mutex_lock(&crew->mutex);
+    while ((job = STAILQ_FIRST(&crew->queue)) != NULL && !LIST_EMPTY(&crew->resting) &&
+           now_ms - job->wait.since_ms >= HURRY_MS) {
+        STAILQ_REMOVE_HEAD(&crew->queue, mail);
+        crew->queued--;
+        hand_call(crew, job);
+    }
+    bool again = job != NULL && !LIST_EMPTY(&crew->resting);
+    pthread_mutex_unlock(&crew->mutex);
+    return again ? HURRY_MS : -1;
 }
 
 static int hand_start(struct crew *crew)
@@ -112,6 +145,9 @@ enum status crew_open(const struct http_settings *settings, struct crew **out, s
         return error_set(error, ERROR_HOST, NULL, "out of memory");
     crew->settings = settings;
     crew->queue_max = threads * QUEUE_PER_THREAD;
+    crew->awake = threads; /* until they rest for the first time */
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    crew->awake_enough = cpus > AWAKE_LEAST ? (size_t)cpus : AWAKE_LEAST;
     pthread_mutex_init(&crew->mutex, NULL);
     LIST_INIT(&crew->resting);
     STAILQ_INIT(&crew->queue);

@@ -251,7 +251,8 @@ static void stop_begin(struct loop *loop)
 static int timeout_ms(const struct loop *loop)
 {
     int64_t next = waits_next_ms(&loop->waits, loop->now_ms);
-    int64_t also[] = {loop->accept_again_at_ms, loop->stop_at_ms};
+    int64_t hurry = crew_hurry(loop->site->crew, loop->now_ms);
+    int64_t also[] = {loop->accept_again_at_ms, loop->stop_at_ms, hurry < 0 ? 0 : loop->now_ms + hurry};
 
     if (!TAILQ_EMPTY(&loop->ready))
         return 0;

@@ -116,6 +116,10 @@ static void pieces_join(const struct session *session, struct capture_file *file
 
 static enum status unreadable(const struct session *session, struct errors *errors)
 {
+    if (errno == EMFILE || errno == ENFILE) {
+        errors_add(errors, ERROR_TOO_BUSY, NULL, "too many files are open at once; try again");
+        return STATUS_UNAVAILABLE;
+    }
     errors_add(errors, ERROR_NO_SUCH_FILE, "session-id", "the capture file of session %s cannot be read: %s",
                session->id, strerror(errno));
     return STATUS_NOT_FOUND;
@@ -135,11 +139,14 @@ static enum status out_of_memory(struct errors *errors)
 
 void op_close_capture_file(struct capture_file *file)
 {
+    int problem = errno; /* whoever closes it for want of something tells of that */
+
     for (size_t i = 0; i < file->count; i++)
         if (file->pieces[i].fd >= 0)
             close(file->pieces[i].fd);
     free(file->pieces);
     *file = (struct capture_file){0};
+    errno = problem;
 }
 
 static enum status file_open(const struct context *context, const struct session *session,

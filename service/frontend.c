@@ -60,12 +60,13 @@ static enum status store_try(const struct data_dir *directory, struct error *err
 }
 
 static enum status service_describe(const struct config *config, const struct data_dir *directory,
-                                    struct service *service, struct error *error)
+                                    atomic_int *waiting, struct service *service, struct error *error)
 {
     *service = (struct service){.config = config,
                                 .directory = directory,
                                 .guard = guard_open(PASSWORD_CHECKS, (int)config->http_threads),
-                                .audit = audit_open()};
+                                .audit = audit_open(),
+                                .waiting = waiting};
     if (service->guard == NULL || service->audit == NULL)
         return error_set(error, ERROR_INTERNAL, NULL, "out of memory");
     if (config->node_name[0] != '\0')
@@ -149,6 +150,7 @@ static void allow_many_files(const struct config *config)
 int frontend_run(const struct config *config, int tls_channel)
 {
     struct data_dir directory;
+    atomic_int waiting = 0;
     struct service service;
     struct http_server *server;
     struct error error;
@@ -163,7 +165,7 @@ int frontend_run(const struct config *config, int tls_channel)
     if (status == STATUS_OK)
         status = store_try(&directory, &error);
     if (status == STATUS_OK)
-        status = service_describe(config, &directory, &service, &error);
+        status = service_describe(config, &directory, &waiting, &service, &error);
     if (status == STATUS_OK)
         status = http_open_with(&service, tls_channel, &server, &error);
     if (status != STATUS_OK) {

@@ -35,15 +35,18 @@ static void media_type_check(const struct call *call, struct errors *errors)
 
 /* ---- who may do it ---- */
 
-/* A path prefix that the proxy left in place. */
-static const char *path_without_prefix(const struct call *call)
+/* Proxies cut the prefix off, or leave it in place: the path counts as it came, if it is one. */
+static enum status path_find(struct call *call, struct route_match *match, struct error *error)
 {
-    const char *prefix = call->client.prefix;
+    const char *prefix = call->client.prefix, *action = parameter_find(call, "action");
     size_t length = strlen(prefix);
+    enum status status = route_find(call->method, call->path, action, match, error);
 
-    if (length > 0 && strncmp(call->path, prefix, length) == 0 && call->path[length] == '/')
-        return call->path + length;
-    return call->path;
+    if (status == STATUS_OK || error->code != ERROR_NO_SUCH_PATH || length == 0 ||
+        strncmp(call->path, prefix, length) != 0 || call->path[length] != '/')
+        return status;
+    call->path += length;
+    return route_find(call->method, call->path, action, match, error);
 }
 
 void answer_add_header(struct answer *answer, const char *line)
@@ -112,7 +115,7 @@ static bool authorise(const struct call *call, const struct route_match *match, 
     enum status status =
         about ? store_get_access(context->store, id, who->user, who->groups, &access, &error) : STATUS_OK;
     if (status == STATUS_OK)
-        status = access_check(who, match->route->operation, match->id, about ? &access : NULL, &error);
+        status = access_check(who, match->route->operation, id, about ? &access : NULL, &error);
     if (status != STATUS_OK)
         errors_add_error(errors, &error);
     *foreign = about ? strcmp(access.owner, who->user) != 0
@@ -135,12 +138,31 @@ static void note(const struct call *call, const struct route_match *match, bool 
                       .code = errors->count > 0 ? (int)errors->items[0].code : 0,
                       .foreign = foreign};
 
+    /* Asking for a file's size hands out no packets. */
+    if (act.operation == OPERATION_GET_CAPTURE_FILE && strcmp(call->method, "HEAD") == 0)
+        act.operation = OPERATION_GET_SESSION;
     if (act.operation == OPERATION_CREATE_SESSION) {
         act.session = call->about;
         act.object = "";
     }
     const struct visit visit = visit_of(call->context);
     audit_note(&visit, &act);
+}
+
+/* Guessing passwords at a path that is none is guessing all the same. */
+static void note_stranger(const struct call *call, const struct answer *answer)
+{
+    const struct error *error = &call->errors.items[0];
+    const struct visit visit = visit_of(call->context);
+    const struct act act = {.operation = OPERATION_LOGIN,
+                            .session = "",
+                            .object = "",
+                            .detail = error->message,
+                            .status = answer->status,
+                            .code = (int)error->code};
+
+    if (answer->status == 401 || answer->status == 403 || answer->status == 429)
+        audit_note(&visit, &act);
 }
 
 static void route_failed(const struct route_match *match, const struct error *error, struct answer *answer,
@@ -191,8 +213,7 @@ void call_handle(struct call *call, struct answer *answer)
     client_find(call->context->service->config, call->request, &call->client);
     call->context->who = &call->who;
     call->context->client = &call->client;
-    call->path = path_without_prefix(call);
-    enum status found = route_find(call->method, call->path, parameter_find(call, "action"), &match, &error);
+    enum status found = path_find(call, &match, &error);
     if (errors->count == 0 && identify(call, match.route, answer, errors)) {
         if (found == STATUS_OK)
             handle_route(call, &match, &foreign, answer);
@@ -208,4 +229,6 @@ void call_handle(struct call *call, struct answer *answer)
     }
     if (found == STATUS_OK)
         note(call, &match, foreign, answer);
+    else if (call->who.way == WAY_NONE)
+        note_stranger(call, answer);
 }

@@ -111,18 +111,11 @@ enum status op_restart_session(const struct context *context, const char *id, st
     return op_get_session(context, session->id, session, errors);
 }
 
-enum status op_terminate_session(const struct context *context, const char *text, struct session *session,
-                                 struct errors *errors)
+static enum status wait_for_end(const struct context *context, const char *id, struct session *session,
+                                struct errors *errors)
 {
     int64_t give_up_ms = clock_monotonic_ms() + TERMINATE_WAIT_MS;
-    char id[UUID_SIZE];
-    struct error error;
 
-    if (!validate_id(text, id, errors))
-        return STATUS_NOT_FOUND;
-    if (store_request_stop(context->store, id, context->who->user, clock_now_ms(), &error) != STATUS_OK)
-        return errors_add_error(errors, &error);
-    doorbell_ring(context->service->directory);
     for (long pause_ms = 2;; pause_ms = pause_ms < 50 ? 2 * pause_ms : 50) {
         enum status status = op_get_session(context, id, session, errors);
         if (status != STATUS_OK || session_state_has_ended(session->run.state) ||
@@ -130,6 +123,32 @@ enum status op_terminate_session(const struct context *context, const char *text
             return status;
         nanosleep(&(struct timespec){.tv_nsec = pause_ms * NS_PER_MS}, NULL);
     }
+}
+
+/* Who waits keeps a thread from others: when a quarter of them does, further ones get the state as it is. */
+static bool may_wait(const struct service *service)
+{
+    return service->waiting == NULL ||
+           atomic_fetch_add(service->waiting, 1) < (int)service->config->http_threads / 4;
+}
+
+enum status op_terminate_session(const struct context *context, const char *text, struct session *session,
+                                 struct errors *errors)
+{
+    const struct service *service = context->service;
+    char id[UUID_SIZE];
+    struct error error;
+
+    if (!validate_id(text, id, errors))
+        return STATUS_NOT_FOUND;
+    if (store_request_stop(context->store, id, context->who->user, clock_now_ms(), &error) != STATUS_OK)
+        return errors_add_error(errors, &error);
+    doorbell_ring(service->directory);
+    enum status status = may_wait(service) ? wait_for_end(context, id, session, errors)
+                                           : op_get_session(context, id, session, errors);
+    if (service->waiting != NULL)
+        atomic_fetch_sub(service->waiting, 1);
+    return status;
 }
 
 /* The row goes first: files without a row are swept later, a row without its files would lie. Only where the
@@ -342,12 +361,16 @@ enum status op_list_points(const struct context *context, const struct points_re
     struct broker *broker = broker_connect(context->service->directory);
     struct narrowed narrowed = {context, visitor};
     const struct point_visitor narrow = {&narrowed, narrow_point, narrow_netns};
-    struct error error;
-    enum status status = point_list(broker, request->cappoint, request->netns,
-                                    sees_every_point(context->who) ? visitor : &narrow, &error);
+    bool everything = sees_every_point(context->who);
+    bool hidden = !everything && request->netns != NULL && request->netns[0] != '\0' &&
+                  !policy_takes_netns(&context->who->role.policy, request->netns);
+    struct error error = {.status = STATUS_NOT_FOUND, .code = ERROR_NO_SUCH_NETNS};
+    enum status status = hidden ? STATUS_NOT_FOUND
+                                : point_list(broker, request->cappoint, request->netns,
+                                             everything ? visitor : &narrow, &error);
 
     /* The message names what is similar. */
-    if (status != STATUS_OK && error.code == ERROR_NO_SUCH_NETNS && !sees_every_point(context->who))
+    if (status != STATUS_OK && error.code == ERROR_NO_SUCH_NETNS && !everything)
         error_set(&error, ERROR_NO_SUCH_NETNS, "netns", "there is no network namespace %.128s",
                   request->netns);
     if (status != STATUS_OK)

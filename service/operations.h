@@ -18,6 +18,8 @@
 #include "db/store.h"
 #include "host/data_dir.h"
 
+#include <stdatomic.h>
+
 struct audit;
 struct guard;
 
@@ -26,6 +28,7 @@ struct service {
     const struct config *config;
     struct guard *guard; /* of passwords */
     struct audit *audit;
+    atomic_int *waiting; /* requests that wait for a capture to end; NULL: nobody counts */
     const struct data_dir *directory;
     char node_id[UUID_SIZE];
     char node_name[128];

@@ -43,6 +43,13 @@ static void check_role(const struct context *context, const char *name, struct e
                    "a token makes no administrators, as role %s would; come in with the password", name);
 }
 
+enum status errors_add_user_error(struct errors *errors, struct error *error, const char *field)
+{
+    if (error->code == ERROR_NO_SUCH_USER || error->code == ERROR_EXISTS)
+        snprintf(error->field, sizeof error->field, "%s", field);
+    return errors_add_error(errors, error);
+}
+
 static enum status first_status(const struct errors *errors)
 {
     return errors->count == 0 ? STATUS_OK : errors->items[0].status;
@@ -82,7 +89,7 @@ enum status op_create_user(const struct context *context, const struct user_requ
         status = secret_hash_password(request->password, user->password_hash, &error);
     if (status == STATUS_OK)
         status = store_insert_user(context->store, user, &error);
-    return status == STATUS_OK ? STATUS_OK : errors_add_error(errors, &error);
+    return status == STATUS_OK ? STATUS_OK : errors_add_user_error(errors, &error, "name");
 }
 
 enum status op_get_user(const struct context *context, const char *name, struct user *user,
@@ -305,7 +312,7 @@ static void check_person(const struct context *context, const char *name, struct
 
     if (errors->count == 0 && store_get_user(context->store, name, &user, &error) != STATUS_OK &&
         (error.code != ERROR_NO_SUCH_USER || !proxies_assert_users(context)))
-        errors_add_error(errors, &error);
+        (void)errors_add_user_error(errors, &error, "user");
 }
 
 static enum status session_read(const struct context *context, const char *id, enum status status,

@@ -78,6 +78,10 @@ MUST_USE enum status op_list_audit(const struct context *context, const struct a
 /* Of the caller. */
 MUST_USE enum status op_get_usage(const struct context *context, struct usage *usage, struct errors *errors);
 
+/* As errors_add_error(). Where the store blames a name that came in a body, that has another field than a
+ * path has. */
+enum status errors_add_user_error(struct errors *errors, struct error *error, const char *field);
+
 /* Makes the first administrator, named admin, if there is none yet. password may be NULL: then one is made,
  * and printed holds it; else printed is empty. */
 MUST_USE enum status people_begin(struct store *store, const char *password, char printed[TOKEN_SECRET_SIZE],

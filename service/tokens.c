@@ -32,7 +32,7 @@ static enum status user_check(const struct context *context, const char *user, s
     if (store_get_user(context->store, user, &row, &error) == STATUS_OK)
         return STATUS_OK;
     if (error.code != ERROR_NO_SUCH_USER || strcmp(context->who->user, user) != 0)
-        return errors_add_error(errors, &error);
+        return errors_add_user_error(errors, &error, "user");
     errors_add(errors, ERROR_NO_SUCH_USER, "user",
                "%s is known through a proxy only, and has no tokens; an administrator can make the user here",
                user);
@@ -76,7 +76,7 @@ enum status op_create_token(const struct context *context, const struct token_re
         token->expires_ms = token->created_ms + request->expires_in_s * MS_PER_S;
     secret_make("pktcap_", secret, TOKEN_SECRET_SIZE, token->hash);
     if (store_insert_token(context->store, token, &error) != STATUS_OK)
-        return errors_add_error(errors, &error);
+        return errors_add_user_error(errors, &error, "user");
     return STATUS_OK;
 }
 
@@ -129,7 +129,7 @@ enum status op_list_tokens(const struct context *context, const char *user,
     }
     /* A slip in a name must not look like a user without tokens. */
     if (user != NULL && !all && store_get_user(context->store, user, &row, &error) != STATUS_OK)
-        return errors_add_error(errors, &error);
+        return errors_add_user_error(errors, &error, "user");
     if (store_list_tokens(context->store, all ? NULL : whose, visit, visitor_context, &error) != STATUS_OK)
         return errors_add_error(errors, &error);
     return STATUS_OK;

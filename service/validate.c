@@ -58,14 +58,25 @@ static void refuse_point(const struct context *context, const struct packet_capt
 }
 
 /* What counts is the interface that is meant, not the alias or the address that names it. */
-static void allow_point(const struct context *context, const struct packet_capture_request *request,
+static bool allow_point(const struct context *context, const struct packet_capture_request *request,
                         const struct point *point, char value[POINT_VALUE_SIZE], struct errors *errors)
 {
     if (policy_takes_every_point(&context->who->role.policy))
-        return;
+        return true;
     point_value(point, value);
-    if (!takes_point(context, request->cappoint, value))
-        refuse_point(context, request, errors);
+    if (takes_point(context, request->cappoint, value))
+        return true;
+    refuse_point(context, request, errors);
+    return false;
+}
+
+/* Whether this interface, if there is one, is the caller's to know of, whatever kind of point it is. */
+static bool takes_as_any_point(const struct context *context, const char *value)
+{
+    for (int cappoint = CAPPOINT_VNIC; cappoint <= CAPPOINT_SEGMENTPORT; cappoint++)
+        if (!takes_point(context, (enum cappoint)cappoint, value))
+            return false;
+    return true;
 }
 
 /* Who may not capture everywhere does not learn here what there is elsewhere: neither whether it exists nor
@@ -75,12 +86,16 @@ static void allow_unknown(const struct context *context, const struct packet_cap
 {
     bool everywhere = policy_takes_every_point(&context->who->role.policy);
 
-    if (!everywhere && !takes_point(context, request->cappoint, request->capvalue))
+    if (everywhere)
+        errors_add_error(errors, error);
+    else if (!takes_point(context, request->cappoint, request->capvalue))
         refuse_point(context, request, errors);
-    else if (everywhere || (error->code != ERROR_UNKNOWN_INTERFACE && error->code != ERROR_NO_SUCH_NETNS))
+    else if (error->code == ERROR_NO_PRIVILEGE ||
+             (error->code == ERROR_WRONG_POINT && takes_as_any_point(context, request->capvalue)))
         errors_add_error(errors, error);
     else
-        errors_add(errors, error->code, "capvalue", "there is no interface %.128s", request->capvalue);
+        errors_add(errors, ERROR_UNKNOWN_INTERFACE, "capvalue", "there is no interface %.128s that is a %s",
+                   request->capvalue, names_of(&cappoint_names, (int)request->cappoint));
 }
 
 /* Returns the linktype to check filters against: that of the point, or Ethernet where there is no point. */
@@ -104,8 +119,7 @@ static int validate_point(const struct context *context, struct broker *broker,
         allow_unknown(context, request, &error, errors);
         return DLT_EN10MB;
     }
-    allow_point(context, request, &point, value, errors);
-    return point.linktype;
+    return allow_point(context, request, &point, value, errors) ? point.linktype : DLT_EN10MB;
 }
 
 /* A field that says something where it can mean nothing is refused: ignoring it would be a lie. */

@@ -77,6 +77,35 @@ def test_refusals_are_on_record_once_a_minute(daemon):
         ("alice", "none", 403, 36601)]
 
 
+def test_an_id_that_is_none_does_not_break_it(daemon):
+    client = moved(anonymous(daemon.port), "127.5.0.4")
+    assert client.call("GET", f"{MANAGER}/session/%fe%fd%22").status_code == 401
+    [seen] = records(daemon, address="127.5.0.4")
+    assert "session" not in seen and seen["object"] == "??'"
+
+
+def test_nobody_hides_behind_refusals(daemon, shared_wire):
+    """Whoever is refused a lot stays on record with what was not refused; so do others meanwhile."""
+    session = daemon.client.terminate(daemon.client.create(shared_wire.near, capduration=60))
+    carol, identity = basic(daemon.port, "carol"), session["sessionid"]
+    for i in range(150):
+        carol.call("GET", f"{MANAGER}/session/{i:08x}-0000-4000-8000-000000000000")
+    carol.get(session)
+    assert carol.call("POST", f"{MANAGER}/session/{identity}?action=terminate").status_code == 403
+    bob = basic(daemon.port, "bob")
+    assert bob.call("GET", f"{MANAGER}/session/{identity}").status_code == 404
+    assert [(one["user"], one["operation"]) for one in records(daemon, session=identity)][-2:] == [
+        ("carol", "get"), ("bob", "get")]
+
+
+def test_guessing_at_a_path_that_is_none(daemon):
+    client = moved(anonymous(daemon.port), "127.5.0.5")
+    client.http.auth = ("alice", "wrong")
+    assert client.call("GET", "/nothing").status_code == 403
+    [seen] = records(daemon, address="127.5.0.5")
+    assert (seen["user"], seen["operation"], seen["error_code"]) == ("alice", "login", 36601)
+
+
 def test_a_flood_of_made_up_names_does_not_fill_it(daemon):
     before = daemon.client.json("GET", "/audit", params={"page_size": 1})["result_count"]
     client = moved(anonymous(daemon.port), "127.5.0.3")

@@ -81,7 +81,7 @@ every_operation = pytest.mark.parametrize("method, path, action, operation", OPE
 on_one_session = pytest.mark.parametrize("method, path, action, operation",
                                          [one for one in OPERATIONS if "{session-id}" in one[1]])
 on_one_person = pytest.mark.parametrize("method, path, action, operation",
-                                        [one for one in OPERATIONS if re.search(r"\{(user|role|token)-", one[1])])
+                                        [one for one in OPERATIONS if re.search(r"\{(username|role|id)\}", one[1])])
 LOGIN = "/api/session/create"
 
 
@@ -129,7 +129,7 @@ def test_operation_ids_are_unique():
 
 # ---- the document and the sources ----
 
-IDS = {"/session/": "{session-id}", "/tokens/": "{token-id}", "/users/": "{user-name}", "/roles/": "{role-name}"}
+IDS = {"/session/": "{session-id}", "/tokens/": "{id}", "/users/": "{username}", "/roles/": "{role}"}
 
 
 def routes():
@@ -249,7 +249,7 @@ def some_token(server):
 
 def subject(server, wire, path):
     """What the path is about: an id, or a session."""
-    makers = {"{user-name}": somebody, "{role-name}": some_role, "{token-id}": some_token}
+    makers = {"{username}": somebody, "{role}": some_role, "{id}": some_token}
     for name, make in makers.items():
         if name in path:
             return make(server)
@@ -269,8 +269,8 @@ def body_of(server, wire, method, path, action):
     bodies = {
         ("POST", "session"): {"cappoint": "VNIC", "capsource": "UI", "capvalue": wire.near, "capamount": 1},
         ("POST", "users"): {**schema("NewUser")["example"], "name": next(NAMES_OF_PEOPLE), "role": "operator"},
-        ("PATCH", "users/{user-name}"): {"role": "auditor", "groups": ["ops"], "password": "a new password"},
-        ("PUT", "roles/{role-name}"): schema("NewRole")["example"],
+        ("PATCH", "users/{username}"): {"role": "auditor", "groups": ["ops"], "password": "a new password"},
+        ("PUT", "roles/{role}"): schema("NewRole")["example"],
         ("POST", "tokens"): schema("TokenRequest")["example"],
     }
     return {"json": bodies[method, what]} if (method, what) in bodies else {}
@@ -343,7 +343,7 @@ def test_what_must_stay_is_documented(server, method, path, body, code):
         add_role(server, "used")
         add_user(server, next(NAMES_OF_PEOPLE), "used")
     response = server.call(method, server.prefix + path, json=body)
-    documented = re.sub("/(user|role)s/.*", r"/\1s/{\1-name}", server.prefix + path)
+    documented = re.sub("/users/.*", "/users/{username}", re.sub("/roles/.*", "/roles/{role}", server.prefix + path))
     assert response.status_code == 412 and response.json()["error_code"] == code
     check_documented(DOCUMENT["paths"][documented][method.lower()], response)
 

@@ -121,6 +121,30 @@ def test_points_are_shown_as_the_policy_has_them(daemon, make_netns, make_netns_
         assert "lab-alice" not in answer.text and (answer.status_code == 400 or answer.json()["results"] == [])
 
 
+def test_ids_are_spelt_the_same_whether_they_exist_or_not(daemon, wire):
+    session = daemon.client.terminate(daemon.client.create(wire.near, capduration=60))
+    _, client = someone(daemon)
+    there, nowhere = session["sessionid"].upper(), "AAAAAAAA-0000-4000-8000-000000000000"
+    answers = [client.call("GET", f"{MANAGER}/session/{one}").text.replace(one.lower(), "ID").replace(one, "id")
+               for one in (there, nowhere)]
+    assert answers[0] == answers[1]
+
+
+def test_namespaces_elsewhere_are_as_if_they_were_not(daemon, make_netns):
+    make_netns("lab-bob")
+    _, client = someone(daemon, points=["lo"])
+    answers = [client.call("GET", f"{MANAGER}/points?netns={name}") for name in ("lab-bob", "lab-nobody")]
+    assert [one.status_code for one in answers] == [400, 400]
+    assert answers[0].text.replace("lab-bob", "X") == answers[1].text.replace("lab-nobody", "X")
+
+
+def test_other_kinds_of_points_are_as_if_they_were_not(daemon, wire):
+    _, client = someone(daemon, points=["VMKNIC *"])
+    messages = [refused(client, capvalue=value, cappoint="VMKNIC").message.replace(value, "X")
+                for value in (wire.near, "nosuch0")]
+    assert messages[0] == messages[1]
+
+
 def test_a_point_type(daemon, wire):
     _, client = someone(daemon, points=[f"VIF {wire.near}"])
     assert refused(client, capvalue=wire.near, cappoint="VNIC").code == POLICY_CODE

@@ -69,6 +69,14 @@ def test_links_are_the_clients(nginx, shared_wire, prefix):
     client.http.post(link + "?action=terminate")
 
 
+def test_a_prefix_that_is_also_the_beginning_of_the_path(daemon):
+    """Cut off by the proxy already: not once more."""
+    client = anonymous(daemon.port)
+    client.http.auth = ADMIN
+    for prefix in ("/api", "/api/v1"):
+        assert client.call("GET", MANAGER + "/sessions", headers={"X-Forwarded-Prefix": prefix}).status_code == 200
+
+
 def test_a_prefix_that_the_proxy_leaves_in_place(make_daemon, tmp_path):
     daemon = make_daemon("--ring-mb", "1", "--trusted-proxies", "127.0.0.1", "--path-prefix", PREFIX).start()
     proxy = Nginx(tmp_path, next(PORTS), location(PREFIX + "/", daemon.port)).start()

@@ -1,6 +1,7 @@
 """The ways in: passwords, NSX's logins, tokens, and a trusted proxy's word; and what does not get in."""
 import concurrent.futures
 import contextlib
+import http.client
 import pathlib
 import re
 import statistics
@@ -439,10 +440,21 @@ def test_an_untrusted_address_says_nothing(daemon):
 
 @pytest.mark.parametrize("name, groups, role", [
     ("alice", None, "operator"), ("alice", "lab-admins", "admin"), ("alice", "others", "operator"),
-    ("dora", "lab-ops", "operator"), ("dora", "x, lab-ops; lab-admins", "admin"), ("carol", "", "auditor"),
+    ("dora", "lab-ops", "operator"), ("dora", "x, lab-ops; lab-admins", "admin"), ("dora", "lab-ops, temp lab-admins", "operator"), ("carol", "", "auditor"),
 ])
 def test_groups_become_roles(daemon, name, groups, role):
     assert asserted(daemon.port, name, groups).json("GET", "/whoami")["role"] == role
+
+
+@pytest.mark.parametrize("name", [USER_HEADER, GROUPS_HEADER])
+def test_an_assertion_that_is_given_twice(daemon, name):
+    """As by a proxy that adds its header to the client's."""
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+    connection.putrequest("GET", WHOAMI)
+    for header, value in ((USER_HEADER, "dora"), (GROUPS_HEADER, "lab-ops"), (name, "lab-admins")):
+        connection.putheader(header, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 403
 
 
 def test_people_without_a_role_stay_outside(daemon):

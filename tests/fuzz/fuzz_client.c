@@ -1,9 +1,9 @@
 /* What proxies say of their clients, in headers that came through the server. */
 #include "fuzz/fuzz.h"
 
+#include "auth/client.h"
 #include "core/prefix.h"
 #include "http/head.h"
-#include "auth/client.h"
 
 #include <stdio.h>
 

@@ -66,6 +66,8 @@ static void x_forwarded_for(void **state)
     address("6.6.6.6, 198.51.100.1,10.1.2.3 , 10.9.9.9", "198.51.100.1");
     address("10.1.2.3, 10.9.9.9", "10.1.2.3"); /* all trusted: the first */
     address("198.51.100.1:4711", "198.51.100.1");
+    address("::ffff:198.51.100.1", "198.51.100.1");
+    address("2001:DB9:0::1", "2001:db9::1");
     address("[2001:db9::1]:4711", "2001:db9::1");
     address("2001:db9::1", "2001:db9::1");
     address("2001:db9::1, 2001:db8::5", "2001:db9::1");
@@ -75,6 +77,24 @@ static void x_forwarded_for(void **state)
     address("198.51.100.0/24", "127.0.0.1");
     address("", "127.0.0.1");
     address(",", "127.0.0.1");
+}
+
+static void long_lists(void **state)
+{
+    static char list[8192];
+
+    (void)state;
+    for (size_t used = 0; used < sizeof list - 40;)
+        used += (size_t)snprintf(list + used, sizeof list - used, "6.6.6.6, ");
+    strcat(list, "198.51.100.1");
+    address(list, "198.51.100.1");
+    for (size_t used = 0; used < sizeof list - 40;)
+        used += (size_t)snprintf(list + used, sizeof list - used, "for=6.6.6.6, ");
+    strcat(list, "for=198.51.100.1");
+    request.header_count = 0;
+    header("Forwarded", list);
+    find();
+    assert_string_equal(client.address, "198.51.100.1");
 }
 
 static void several_headers_are_one_list(void **state)
@@ -135,6 +155,9 @@ static void rfc_7239(void **state)
     forwarded("for=198.51.100.1, for=unknown", "127.0.0.1");
     forwarded("for=_hidden", "127.0.0.1");
     forwarded("for=\"198.51.100.1", "127.0.0.1");
+    forwarded("for=\"6.6.6.6, for=198.51.100.1", "198.51.100.1"); /* a quotation mark of the client's */
+    forwarded("garbage;;=, for=198.51.100.1", "198.51.100.1");
+    forwarded("for=\"[2001:DB9:0::1]\"", "2001:db9::1");
     forwarded("nonsense", "127.0.0.1");
     forwarded("for=198.51.100.1;host=\"a,b\";proto=https", "198.51.100.1");
     assert_true(client.secure);
@@ -197,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(without_a_proxy, begin),
         cmocka_unit_test_setup(x_forwarded_for, begin),
+        cmocka_unit_test_setup(long_lists, begin),
         cmocka_unit_test_setup(several_headers_are_one_list, begin),
         cmocka_unit_test_setup(the_rest_of_the_family, begin),
         cmocka_unit_test_setup(hosts_and_prefixes_that_are_none, begin),
