@@ -155,11 +155,24 @@ static enum status sessions_exceeded(const char *owner, int64_t used, int64_t mo
                      owner, (long long)used, used == 1 ? " that has" : "s that have", (long long)most);
 }
 
-static enum status hourly_exceeded(const char *owner, int64_t used, int64_t most, struct error *error)
+/* Tells when so many of them are an hour old that one more is allowed. */
+static enum status hourly_exceeded(struct store *store, const char *owner, int64_t used, int64_t most,
+                                   int64_t now_ms, struct error *error)
 {
-    return error_set(error, ERROR_QUOTA_HOURLY, NULL,
-                     "%s has made %lld session%s in the last 60 minutes, and may make %lld", owner,
-                     (long long)used, used == 1 ? "" : "s", (long long)most);
+    sqlite3_stmt *statement = statement_of(store, GET_CREATION, owner, error);
+    int64_t time_ms;
+
+    if (statement != NULL) {
+        bind_integer(statement, 2, now_ms - HOUR_MS);
+        bind_integer(statement, 3, used - most);
+    }
+    if (number_read(store, statement, &time_ms, error) != STATUS_OK)
+        return error->status;
+    error_set(error, ERROR_QUOTA_HOURLY, NULL,
+              "%s has made %lld session%s in the last 60 minutes, and may make %lld", owner, (long long)used,
+              used == 1 ? "" : "s", (long long)most);
+    error->retry_after_s = (int)((time_ms + HOUR_MS - now_ms + 999) / 1000);
+    return error->status;
 }
 
 enum status quota_check(struct store *store, const char *owner, const struct quota *quota, bool creates,
@@ -178,6 +191,6 @@ enum status quota_check(struct store *store, const char *owner, const struct quo
         return error_set(error, ERROR_QUOTA_STORED, NULL, "%s has files of %lld bytes, and may have %lld",
                          owner, (long long)usage.stored_bytes, (long long)quota->stored_bytes);
     if (creates && quota->hourly > 0 && usage.hourly >= quota->hourly)
-        return hourly_exceeded(owner, usage.hourly, quota->hourly, error);
+        return hourly_exceeded(store, owner, usage.hourly, quota->hourly, now_ms, error);
     return STATUS_OK;
 }

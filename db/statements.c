@@ -89,6 +89,8 @@ const char *const statement_texts[STATEMENT_COUNT] = {
                   " WHERE r.state IN " UNFINISHED " AND s.owner = ?1),"
                   " (SELECT bytes FROM stored WHERE owner = ?1),"
                   " (SELECT count(*) FROM creation WHERE owner = ?1 AND time_ms > ?2)",
+    [GET_CREATION] = "SELECT time_ms FROM creation WHERE owner = ?1 AND time_ms > ?2 ORDER BY time_ms"
+                     " LIMIT 1 OFFSET ?3",
     [INSERT_CREATION] = "INSERT INTO creation (owner, time_ms, session)"
                         " SELECT owner, create_time_ms, key FROM session WHERE key = ? AND owner IS NOT NULL",
     [DELETE_OLD_CREATIONS] = "DELETE FROM creation WHERE owner = ? AND time_ms <= ?",
