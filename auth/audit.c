@@ -82,7 +82,10 @@ static void kind_tell(struct audit *audit, struct kind *kind)
         return;
     struct audit_record *record = &audit->summaries[audit->summary_count++];
     *record = kind->last;
-    snprintf(record->detail, sizeof record->detail, "%d more of these, this the last", kind->more);
+    char when[CLOCK_TEXT_SIZE];
+    snprintf(record->detail, sizeof record->detail, "%d more of these, the last at %s", kind->more,
+             clock_text(record->time_ms, when));
+    record->time_ms = clock_now_ms(); /* the audit is in the order of time */
     kind->more = 0;
 }
 

@@ -13,6 +13,8 @@
 
 enum { LOGINS_MOST = 1000 }; /* of one user: the oldest make room, so that nobody is locked out by scripts */
 
+enum { COOKIES_MOST = 8 }; /* of that name in a request: other applications of the host have it too */
+
 static const char COOKIE[] = "JSESSIONID";
 
 static enum status wrong_password(struct error *error)
@@ -135,15 +137,26 @@ static enum status by_token(const struct visit *visit, const char *secret, struc
 
 /* ---- cookies ---- */
 
-static bool cookie_read(const struct http_request *request, uint8_t hash[SECRET_HASH_SIZE])
+struct cookies {
+    size_t count;
+    uint8_t hashes[COOKIES_MOST][SECRET_HASH_SIZE];
+};
+
+/* Of all the headers that there are. */
+static bool cookies_read(const struct http_request *request, struct cookies *cookies)
 {
-    const char *header = http_header(request, "Cookie");
     char value[256];
 
-    if (header == NULL || !credentials_read_cookie(header, COOKIE, value, sizeof value))
-        return false;
-    secret_hash(value, hash);
-    return true;
+    cookies->count = 0;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const char *at = request->headers[i].value;
+        if (strcasecmp(request->headers[i].name, "Cookie") != 0)
+            continue;
+        while (cookies->count < COOKIES_MOST &&
+               (at = credentials_read_cookie(at, COOKIE, value, sizeof value)) != NULL)
+            secret_hash(value, cookies->hashes[cookies->count++]);
+    }
+    return cookies->count > 0;
 }
 
 static bool login_lives(const struct config *config, const struct login *login, const struct user *user,
@@ -170,9 +183,9 @@ static enum status xsrf_check(const struct http_request *request, const struct l
                      header == NULL ? "there is no X-XSRF-TOKEN" : "the X-XSRF-TOKEN is wrong");
 }
 
-static enum status by_cookie(const struct visit *visit, const struct http_request *request,
-                             const uint8_t hash[SECRET_HASH_SIZE], bool changing, struct caller *who,
-                             struct error *error)
+static enum status by_one_cookie(const struct visit *visit, const struct http_request *request,
+                                 const uint8_t hash[SECRET_HASH_SIZE], bool changing, struct caller *who,
+                                 struct error *error)
 {
     int64_t now_ms = clock_now_ms();
     struct login login;
@@ -194,6 +207,24 @@ static enum status by_cookie(const struct visit *visit, const struct http_reques
     if (status == STATUS_OK)
         caller_fill(&person, WAY_COOKIE, who);
     return status;
+}
+
+/* The first that opens. If none does, one whose login lives, and lacks its token, has more to say. */
+static enum status by_cookie(const struct visit *visit, const struct http_request *request,
+                             const struct cookies *cookies, bool changing, struct caller *who,
+                             struct error *error)
+{
+    struct error other = {0};
+
+    for (size_t i = 0; i < cookies->count; i++) {
+        enum status status = by_one_cookie(visit, request, cookies->hashes[i], changing, who, error);
+        if (status == STATUS_OK || (error->code != ERROR_BAD_CREDENTIALS && error->code != ERROR_CROSS_SITE))
+            return status;
+        if (other.code == 0 || error->code == ERROR_CROSS_SITE)
+            other = *error;
+    }
+    *error = other;
+    return error->status;
 }
 
 /* ---- a trusted proxy's word ---- */
@@ -319,7 +350,7 @@ static enum status by_what_there_is(const struct visit *visit, const struct http
 {
     const struct config *config = visit->config;
     const char *header = http_header(request, "Authorization"), *bearer;
-    uint8_t cookie[SECRET_HASH_SIZE];
+    struct cookies cookies;
 
     if (config->user_header[0] != '\0' && visit->client->trusted) {
         const char *name = http_header(request, config->user_header);
@@ -330,8 +361,8 @@ static enum status by_what_there_is(const struct visit *visit, const struct http
         return by_token(visit, bearer, who, error);
     if (header != NULL && strncasecmp(header, "Basic ", 6) == 0)
         return by_basic(visit, header, who, challenge, error);
-    if (header == NULL && cookie_read(request, cookie))
-        return by_cookie(visit, request, cookie, changing, who, error);
+    if (header == NULL && cookies_read(request, &cookies))
+        return by_cookie(visit, request, &cookies, changing, who, error);
     return no_credentials(challenge, error);
 }
 
@@ -388,7 +419,12 @@ enum status login_begin(const struct visit *visit, const struct http_request *re
 
 enum status login_end(const struct visit *visit, const struct http_request *request, struct error *error)
 {
-    uint8_t hash[SECRET_HASH_SIZE];
+    struct cookies cookies;
+    enum status status = STATUS_OK;
 
-    return cookie_read(request, hash) ? store_delete_login(visit->store, hash, error) : STATUS_OK;
+    if (!cookies_read(request, &cookies))
+        return STATUS_OK;
+    for (size_t i = 0; i < cookies.count && status == STATUS_OK; i++)
+        status = store_delete_login(visit->store, cookies.hashes[i], error);
+    return status;
 }

@@ -80,7 +80,7 @@ const char *credentials_read_bearer(const char *header)
     return behind_scheme(header, "Bearer");
 }
 
-bool credentials_read_cookie(const char *header, const char *name, char *out, size_t size)
+const char *credentials_read_cookie(const char *header, const char *name, char *out, size_t size)
 {
     size_t length = strlen(name);
 
@@ -94,12 +94,12 @@ bool credentials_read_cookie(const char *header, const char *name, char *out, si
             size_needed -= 2;
         }
         if (size_needed == 0 || size_needed >= size)
-            return false;
+            continue;
         memcpy(out, value, size_needed);
         out[size_needed] = '\0';
-        return true;
+        return at + strcspn(at, ";");
     }
-    return false;
+    return NULL;
 }
 
 static int hex_digit(char c)

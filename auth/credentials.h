@@ -21,8 +21,9 @@ bool credentials_read_basic(const char *header, struct password_login *login, bo
 /* "Bearer" and a token (RFC 6750); returns the token within header, NULL if it is none. */
 const char *credentials_read_bearer(const char *header);
 
-/* The value of a cookie in the header Cookie (RFC 6265, section 4.2.1), of the first one of that name. */
-bool credentials_read_cookie(const char *header, const char *name, char *out, size_t size);
+/* The value of the first cookie of that name in the header Cookie (RFC 6265, section 4.2.1) that has one and
+ * fits. Returns what is behind it, to go on with; NULL: there is none. */
+const char *credentials_read_cookie(const char *header, const char *name, char *out, size_t size);
 
 /* application/x-www-form-urlencoded with j_username and j_password, each once (NSX's form). false: it is no
  * such form. */

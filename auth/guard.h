@@ -5,6 +5,9 @@
  * Guessing is counted for each pair of user and address, so that it locks out neither others behind the same
  * address nor the user elsewhere. What was verified a while ago is known without a check, and so a flood does
  * not touch it.
+ *
+ * The rest waits for its turn. Networks take turns, and in each of them users; where there were no failures
+ * lately goes first, and has most of the places. Who is sent away and comes back when told has a place kept.
  */
 #ifndef PKTCAPD_AUTH_GUARD_H
 #define PKTCAPD_AUTH_GUARD_H
@@ -27,8 +30,9 @@ enum guard_answer {
     GUARD_WAIT, /* not checked: too many wrong ones before, or too many checks at once */
 };
 
-/* checks: passwords verified at once, each on a core of its own. NULL: out of memory. */
-struct guard *guard_open(int checks);
+/* checks: passwords verified at once, each on a core of its own. threads: all that serve clients; a part of
+ * them may wait here. NULL: out of memory. */
+struct guard *guard_open(int checks, int threads);
 void guard_close(struct guard *guard);
 
 /* Checks a password for a client. row is the user's, NULL if there is none: the answer takes as long then. A

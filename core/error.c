@@ -102,6 +102,7 @@ static void error_format(struct error *error, enum error_code code, const char *
 {
     error->status = error_code_status(code);
     error->code = code;
+    error->retry_after_s = 0;
     snprintf(error->field, sizeof error->field, "%s", field == NULL ? "" : field);
     vsnprintf(error->message, sizeof error->message, format, arguments);
     text_make_plain(error->field);
@@ -134,6 +135,12 @@ enum status errors_add_error(struct errors *errors, const struct error *error)
     if (errors->count < sizeof errors->items / sizeof errors->items[0])
         errors->items[errors->count++] = *error;
     return error->status;
+}
+
+void errors_retry_after(struct errors *errors, int seconds)
+{
+    if (errors->count > 0)
+        errors->items[errors->count - 1].retry_after_s = seconds;
 }
 
 bool errors_blame(const struct errors *errors, const char *field)

@@ -87,6 +87,7 @@ struct error {
     enum error_code code;
     char field[64];    /* JSON name of the field to blame, or empty; plain as the message is */
     char message[512]; /* one sentence; no double quotes, backslashes or line breaks */
+    int retry_after_s; /* when the same may go well, set after error_set(); 0: not known */
 };
 
 /* Every wrong field of one request. Errors beyond the last slot are dropped: the client has enough to do. */
@@ -106,6 +107,9 @@ void errors_add(struct errors *errors, enum error_code code, const char *field, 
 
 /* Appends a copy of an error that some function filled; returns its status. */
 enum status errors_add_error(struct errors *errors, const struct error *error);
+
+/* Says of the error that was added last when the same may go well. */
+void errors_retry_after(struct errors *errors, int seconds);
 
 /* Whether some error of the list blames this field. */
 bool errors_blame(const struct errors *errors, const char *field);

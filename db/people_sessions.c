@@ -157,6 +157,25 @@ enum status store_get_usage(struct store *store, const char *user, int64_t hour_
     return STATUS_OK;
 }
 
+/* Tells when so many of them are an hour old that one more is allowed. */
+static enum status retry_find(struct store *store, const char *owner, int64_t too_many, int64_t now_ms,
+                              struct error *error)
+{
+    struct error failure;
+    sqlite3_stmt *statement = statement_of(store, GET_CREATION, owner, &failure);
+    int64_t time_ms;
+
+    if (statement != NULL) {
+        bind_integer(statement, 2, now_ms - HOUR_MS);
+        bind_integer(statement, 3, too_many);
+    }
+    if (number_read(store, statement, &time_ms, &failure) == STATUS_OK)
+        error->retry_after_s = (int)((time_ms + HOUR_MS - now_ms + 999) / 1000);
+    else
+        *error = failure;
+    return error->status;
+}
+
 enum status quota_check(struct store *store, const char *owner, const struct quota *quota, int64_t now_ms,
                         struct error *error)
 {
@@ -165,7 +184,11 @@ enum status quota_check(struct store *store, const char *owner, const struct quo
     if (quota == NULL || (quota->sessions == 0 && quota->stored_bytes == 0 && quota->hourly == 0))
         return STATUS_OK;
     enum status status = store_get_usage(store, owner, now_ms - HOUR_MS, &usage, error);
+    if (status != STATUS_OK)
+        return status;
     for (int kind = 0; kind < QUOTA_KINDS && status == STATUS_OK; kind++)
         status = quota_allows((enum quota_kind)kind, owner, quota, &usage, error);
+    if (status != STATUS_OK && error->code == ERROR_QUOTA_HOURLY)
+        status = retry_find(store, owner, usage.hourly - quota->hourly, now_ms, error);
     return status;
 }

@@ -93,6 +93,8 @@ const char *const statement_texts[STATEMENT_COUNT] = {
                   " WHERE r.state IN " UNFINISHED " AND s.owner = ?1),"
                   " (SELECT bytes FROM stored WHERE owner = ?1),"
                   " (SELECT count(*) FROM creation WHERE owner = ?1 AND time_ms > ?2)",
+    [GET_CREATION] = "SELECT time_ms FROM creation WHERE owner = ?1 AND time_ms > ?2 ORDER BY time_ms"
+                     " LIMIT 1 OFFSET ?3",
     [INSERT_CREATION] = "INSERT INTO creation (owner, time_ms, run) SELECT s.owner, r.created_ms, r.key"
                         " FROM session s JOIN run r ON r.session = s.key AND r.number = s.run"
                         " WHERE s.id = ? AND s.owner IS NOT NULL",

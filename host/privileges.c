@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 bool privileges_have(int capability)
@@ -100,4 +102,22 @@ enum status privileges_drop(const struct identity *identity, const char *directo
     if (identity->change && (status = confine(directory, confined, error)) != STATUS_OK)
         return status;
     return privileges_keep(identity, &capability, capability == NO_CAPABILITY ? 0 : 1, error);
+}
+
+void privileges_conceal(void)
+{
+    const struct rlimit none = {0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void environment_forget(const char *variable)
+{
+    char *value = getenv(variable);
+
+    if (value == NULL)
+        return;
+    explicit_bzero(value, strlen(value));
+    unsetenv(variable);
 }

@@ -38,6 +38,13 @@ MUST_USE enum status privileges_drop(const struct identity *identity, const char
 MUST_USE enum status privileges_keep(const struct identity *identity, const int *capabilities, size_t count,
                                      struct error *error);
 
+/* No core file, and only root may look into this process's memory and environment. Changing the user gives
+ * that up: call it behind. */
+void privileges_conceal(void);
+
+/* Takes a variable out of the environment, and its value out of what /proc shows of it. */
+void environment_forget(const char *variable);
+
 /* Whether this process holds the capability now. */
 bool privileges_have(int capability);
 

@@ -3,6 +3,7 @@
 #include "auth/audit.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "host/privileges.h"
 #include "service/console_parts.h"
 #include "service/handlers.h"
 
@@ -163,6 +164,7 @@ static int act(struct console *console)
         fprintf(stderr, "pktcapd: %s\n", error.message);
         return 1;
     }
+    privileges_conceal();
     enum status status = console->line->verb->run(console);
     act_note(console);
     for (size_t i = 0; i < console->errors.count; i++)

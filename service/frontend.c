@@ -5,6 +5,7 @@
 #include "auth/secrets.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "host/privileges.h"
 #include "host/settle.h"
 #include "host/signals.h"
 #include "service/http.h"
@@ -30,13 +31,13 @@ enum { PASSWORD_CHECKS = 2 };
 static enum status begin_people(struct store *store, struct error *error)
 {
     char printed[TOKEN_SECRET_SIZE];
-    const char *variable = "PKTCAPD_ADMIN_PASSWORD";
+    const char *password = getenv(ADMIN_PASSWORD_VARIABLE);
 
     if (!secrets_open())
         return error_set(error, ERROR_INTERNAL, NULL, "there is no randomness");
-    enum status status = people_begin(store, getenv(variable), printed, error);
+    enum status status = people_begin(store, password, printed, error);
 
-    unsetenv(variable);
+    environment_forget(ADMIN_PASSWORD_VARIABLE);
     if (status == STATUS_OK && printed[0] != '\0')
         printf("The first administrator is admin, the password is %s\nIt is not shown again.\n", printed);
     fflush(stdout);
@@ -63,7 +64,7 @@ static enum status service_describe(const struct config *config, const struct da
 {
     *service = (struct service){.config = config,
                                 .directory = directory,
-                                .guard = guard_open(PASSWORD_CHECKS),
+                                .guard = guard_open(PASSWORD_CHECKS, (int)config->http_threads),
                                 .audit = audit_open(),
                                 .waiting = waiting};
     if (service->guard == NULL || service->audit == NULL)
@@ -160,6 +161,7 @@ int frontend_run(const struct config *config, int tls_channel)
     allow_many_files(config);
     int signal_fd = signals_open(false);
     enum status status = settle(config->user, config->data_dir, NO_CAPABILITY, &directory, &error);
+    privileges_conceal();
     if (status == STATUS_OK)
         status = store_try(&directory, &error);
     if (status == STATUS_OK)

@@ -190,6 +190,17 @@ static void handle_route(struct call *call, const struct route_match *match, boo
         call_dispatch(call, match, answer, errors);
 }
 
+/* When nothing of it is in the way any more, as far as that is known. */
+static int retry_after_s(const struct errors *errors)
+{
+    int most_s = 0;
+
+    for (size_t i = 0; i < errors->count; i++)
+        if (errors->items[i].retry_after_s > most_s)
+            most_s = errors->items[i].retry_after_s;
+    return most_s > 0 ? most_s : RETRY_AFTER_S;
+}
+
 void call_handle(struct call *call, struct answer *answer)
 {
     struct errors *errors = &call->errors;
@@ -212,7 +223,7 @@ void call_handle(struct call *call, struct answer *answer)
     if (errors->count > 0) {
         answer_errors(answer, errors);
         if (answer->status == 429 && strstr(answer->headers, "Retry-After") == NULL)
-            answer_add_challenge(answer, &(struct challenge){.retry_after_s = RETRY_AFTER_S});
+            answer_add_challenge(answer, &(struct challenge){.retry_after_s = retry_after_s(errors)});
     } else if (answer->status == 0) {
         answer->status = match.route->success;
     }

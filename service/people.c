@@ -3,6 +3,7 @@
 #include "auth/guard.h"
 #include "auth/secrets.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "host/doorbell.h"
 #include "service/validate.h"
 #include "service/validate_people.h"
@@ -144,6 +145,7 @@ static void check_guess(const struct context *context, const struct user *user, 
     case GUARD_WAIT:
         errors_add(errors, ERROR_TOO_MANY_ATTEMPTS, "old_password",
                    "there were too many wrong passwords; try again in %d s", wait_s);
+        errors_retry_after(errors, wait_s);
     }
 }
 
@@ -430,6 +432,8 @@ enum status people_begin(struct store *store, const char *password, char printed
     status = first_check(store, given ? password : NULL, error);
     if (status == STATUS_OK && !given)
         secret_make_password(printed, TOKEN_SECRET_SIZE);
+    if (status == STATUS_OK && given && strlen(password) < PASSWORD_MIN)
+        log_warning("the first administrator's password is shorter than %d bytes; change it", PASSWORD_MIN);
     if (status == STATUS_OK)
         status = first_insert(store, given ? password : printed, error);
     if (status == STATUS_OK)

@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "host/privileges.h"
 #include "host/signals.h"
 #include "service/frontend.h"
 #include "service/tls_files.h"
@@ -68,7 +69,7 @@ static int run_worker(const struct supervisor *supervisor)
     words[0] = "pktcap-worker";
     words[1] = "--supervised";
     memcpy(words + 2, supervisor->argv + 1, (count - 1) * sizeof *words);
-    unsetenv("PKTCAPD_ADMIN_PASSWORD");
+    environment_forget(ADMIN_PASSWORD_VARIABLE);
     execv(path, words);
     if (errno == ENOENT)
         execvp("pktcap-worker", words);
@@ -157,6 +158,9 @@ static void child_fork(struct supervisor *supervisor, struct child *child)
     child->pid = fork();
     if (child->pid == 0)
         child_become(supervisor, child, ends[0]);
+    /* The first front end has it, and makes the administrator; no other needs it. */
+    if (child->pid > 0 && child->run == run_frontend)
+        environment_forget(ADMIN_PASSWORD_VARIABLE);
     close(ends[0]);
     if (child->pid < 0) {
         start_failed(child, strerror(errno));

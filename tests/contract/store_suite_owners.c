@@ -331,7 +331,13 @@ static void sessions_of_the_last_hour_are_counted(void **state)
     MUST(store_request_stop(fixture->store, session.id, NULL, "alice", T0, &error));
     MUST(store_delete_session(fixture->store, session.id, NULL, &error));
     MUST(store_transfer_session(fixture->store, first.id, "bob", "carol", T0, &error));
+    MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + 1000, &session, &error));
+    assert_int_equal(error.retry_after_s, 3599);
+    const struct quota one = {.hourly = 1}; /* lowered meanwhile: two have to leave */
+    MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &one, T0 + 1000, &session, &error));
+    assert_int_equal(error.retry_after_s, 3600);
     MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + hour - 1, &session, &error));
+    assert_int_equal(error.retry_after_s, 1);
     assert_string_equal(error.message, "alice has made 2 sessions in the last 60 minutes, and may make 2");
     MUST(quota_insert(fixture, &two, T0 + hour, &session, &error));
     MUST_FAIL(ERROR_QUOTA_HOURLY, quota_insert(fixture, &two, T0 + hour, &session, &error));

@@ -1,5 +1,9 @@
 """The ways in: passwords, NSX's logins, tokens, and a trusted proxy's word; and what does not get in."""
+import concurrent.futures
+import contextlib
 import http.client
+import pathlib
+import re
 import statistics
 import threading
 import time
@@ -177,6 +181,98 @@ def test_a_flood_of_guesses_starves_nobody(daemon, someone):
     assert sum(counts) > 20 and sorted(taken)[95] < 0.25 * sandbox_factor(), (counts, taken)
 
 
+def together(count, call):
+    """call(0), call(1)... at once; what they return."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count)))
+
+
+def test_a_script_that_starts_with_many_requests(daemon, someone):
+    clients = [moved(basic(daemon.port, someone), "127.5.0.1") for _ in range(40)]
+    assert together(40, lambda i: status(clients[i], "GET", LIST)[0]) == [200] * 40
+
+
+def test_many_users_at_once_behind_one_address(daemon):
+    names = [f"crowd-{i}" for i in range(24)]
+    for name in names:
+        add_user(daemon.client, name, "operator")
+    clients = [moved(basic(daemon.port, name), "127.5.0.2") for name in names]
+    assert together(24, lambda i: status(clients[i], "GET", LIST)[0]) == [200] * 24
+
+
+@contextlib.contextmanager
+def made_up_names(port, addresses, threads):
+    """A flood of them, each another one, as fast as it gets answers; goes on when guesses are held back."""
+    over, checked = threading.Event(), threading.Semaphore(0)
+
+    def attack(number):
+        client = moved(anonymous(port), addresses[number % len(addresses)])
+        count = 0
+        while not over.is_set():
+            client.http.auth = (f"made-up-{number}-{count}", "x")
+            if client.call("GET", LIST).status_code == 403:
+                checked.release()
+            count += 1
+
+    attackers = [threading.Thread(target=attack, args=(number,)) for number in range(threads)]
+    for one in attackers:
+        one.start()
+    try:
+        for _ in range(12 * len(addresses)):
+            assert checked.acquire(timeout=60)
+        yield
+    finally:
+        over.set()
+        for one in attackers:
+            one.join()
+
+
+def tries_until_in(client, most):
+    """As a client that waits when it is told to."""
+    for number in range(1, most + 1):
+        answer = client.call("GET", LIST)
+        if answer.status_code == 200:
+            return number
+        assert answer.status_code == 429
+        due = time.monotonic() + int(answer.headers["Retry-After"])
+        wait_until(lambda: time.monotonic() >= due, 60, "the time to come back")
+    return most + 1
+
+
+@pytest.mark.parametrize("addresses, threads", [(["127.6.0.1"], 12), ([f"127.7.0.{i}" for i in range(1, 7)], 24)])
+def test_a_flood_of_made_up_names_keeps_nobody_out(daemon, addresses, threads):
+    names = [f"late-{threads}-{i}" for i in range(8)]
+    for name in names:
+        add_user(daemon.client, name, "operator")
+    with made_up_names(daemon.port, addresses, threads):
+        for i, name in enumerate(names[:5]):
+            assert tries_until_in(moved(basic(daemon.port, name), f"127.8.{threads}.{i + 1}"), 2) <= 2
+        for name in names[5:]:
+            assert tries_until_in(moved(basic(daemon.port, name), addresses[0]), 5) <= 5
+
+
+def test_a_flood_of_made_up_names_does_not_end_the_wait(daemon, someone):
+    guess = moved(anonymous(daemon.port), "127.9.0.1")
+    for i in range(8):
+        guess.http.auth = (someone, f"guess {i}")
+        answer = guess.call("GET", LIST)
+        if answer.status_code == 429:
+            wait_until(lambda: guess.call("GET", LIST).status_code == 403, 30, "the wait to end")
+    assert guess.call("GET", LIST).status_code == 429
+    with made_up_names(daemon.port, ["127.9.0.1", "127.9.0.2"], 8):
+        assert guess.call("GET", LIST).status_code == 429
+
+
+def test_the_wait_for_an_old_password_is_told(daemon, someone):
+    client = moved(basic(daemon.port, someone), "127.10.0.1")
+    path = f"{MANAGER}/users/{someone}"
+    for i in range(6):
+        answer = client.call("PATCH", path, json={"password": "my new password", "old_password": f"wrong {i}"})
+    assert answer.status_code == 429
+    assert f"try again in {answer.headers['Retry-After']} s" in answer.json()["error_message"]
+    assert int(answer.headers["Retry-After"]) < 10
+
+
 # ---- logins ----
 
 def test_a_login_as_nsx_has_it(daemon):
@@ -262,6 +358,26 @@ def test_a_login_ends_by_itself(make_daemon):
     assert status(idle, "GET", LIST) == (403, BAD_CREDENTIALS)
     wait_until(lambda: status(busy, "GET", LIST) == (403, BAD_CREDENTIALS), 20, "the lifetime's end")
     assert time.monotonic() - start > 1.9
+
+
+def test_cookies_of_several_applications(daemon):
+    """They share a host, and so the browser sends all of them: stale ones, and the one that opens."""
+    client, other = login(daemon.port, "alice"), login(daemon.port, "bob")
+    cookie, others = (one.http.cookies["JSESSIONID"] for one in (client, other))
+    both = anonymous(daemon.port)
+    for stale_first in (f"JSESSIONID=stale; JSESSIONID={cookie}", f"a=b; JSESSIONID={cookie}; JSESSIONID=stale",
+                        "; ".join(["JSESSIONID=stale"] * 7 + [f"JSESSIONID={cookie}"])):
+        both.http.headers.update({"Cookie": stale_first, "X-XSRF-TOKEN": client.http.headers["X-XSRF-TOKEN"]})
+        assert both.json("GET", "/whoami")["user"] == "alice"
+        assert changing(both)[0] == 400
+        both.http.headers["X-XSRF-TOKEN"] = other.http.headers["X-XSRF-TOKEN"]
+        assert changing(both) == (403, CROSS_SITE)
+    both.http.headers["Cookie"] = "; ".join(["JSESSIONID=stale"] * 8 + [f"JSESSIONID={cookie}"])
+    assert status(both, "GET", LIST) == (403, BAD_CREDENTIALS)
+    # Two that open: the token says which of them changes something.
+    both.http.headers["Cookie"] = f"JSESSIONID={cookie}; JSESSIONID={others}"
+    assert both.json("GET", "/whoami")["user"] == "alice"
+    assert changing(both)[0] == 400
 
 
 # ---- tokens ----
@@ -404,10 +520,26 @@ def test_the_password_of_the_environment_counts_once(make_daemon):
     assert status(daemon.client, "GET", LIST)[0] == 200
 
 
-def test_the_worker_does_not_see_the_password(daemon):
-    for role in ("worker", "broker"):
+def test_nobody_sees_the_password_in_the_environment(daemon):
+    for role in ("parent", "front end", "worker", "broker"):
         with open(f"/proc/{daemon.pid(role)}/environ", "rb") as file:
-            assert ADMIN[1].encode() not in file.read()
+            assert ADMIN[1].encode() not in file.read(), role
+
+
+def test_the_front_end_leaves_no_core(daemon):
+    pid = daemon.pid("front end")
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert pathlib.Path(f"/proc/{pid}/environ").stat().st_uid == 0  # as of what cannot be dumped
+
+
+def test_a_short_password_of_the_environment(make_daemon):
+    daemon = make_daemon("--ring-mb", "1", environment={"PKTCAPD_ADMIN_PASSWORD": "short"})
+    daemon.expect_log("shorter than 8 bytes")
+    daemon.start()
+    daemon.client.http.auth = ("admin", "short")
+    assert daemon.client.json("GET", "/whoami")["kind"] == "admin"
+    daemon.wait_for_log("shorter than 8 bytes")
 
 
 def test_somebody_always_is_administrator(daemon):

@@ -21,7 +21,9 @@ static void read_headers(const char *text)
         check_login(&login, known);
     const char *bearer = credentials_read_bearer(text);
     must(bearer == NULL || (bearer > text && bearer <= text + strlen(text)));
-    if (credentials_read_cookie(text, "JSESSIONID", cookie, sizeof cookie)) {
+    for (const char *at = text;
+         (at = credentials_read_cookie(at, "JSESSIONID", cookie, sizeof cookie)) != NULL;) {
+        must(at > text && at <= text + strlen(text));
         must(cookie[0] != '\0' && strnlen(cookie, sizeof cookie) < sizeof cookie);
         must(strpbrk(cookie, "; \t") == NULL);
     }

@@ -98,6 +98,7 @@ static void cookies(void **state)
         {"JSESSIONID=\"abc\"", "abc"},
         {"JSESSIONID=first; JSESSIONID=second", "first"},
         {"XJSESSIONID=no; JSESSIONID=abc", "abc"},
+        {"JSESSIONID=; JSESSIONID=second", "second"},
         {"JSESSIONIDX=no", NULL},
         {"jsessionid=no", NULL},
         {"JSESSIONID=", NULL},
@@ -111,12 +112,27 @@ static void cookies(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
-        if (credentials_read_cookie(CASES[i].header, "JSESSIONID", value, sizeof value) !=
+        if ((credentials_read_cookie(CASES[i].header, "JSESSIONID", value, sizeof value) != NULL) !=
             (CASES[i].value != NULL))
             fail_msg("%s", CASES[i].header);
         if (CASES[i].value != NULL)
             assert_string_equal(value, CASES[i].value);
     }
+}
+
+static void cookies_of_the_same_name(void **state)
+{
+    const char *at = "JSESSIONID=one; a=b; JSESSIONID=\"two\";JSESSIONID=three ; c=d";
+    char value[32];
+
+    (void)state;
+    assert_non_null(at = credentials_read_cookie(at, "JSESSIONID", value, sizeof value));
+    assert_string_equal(value, "one");
+    assert_non_null(at = credentials_read_cookie(at, "JSESSIONID", value, sizeof value));
+    assert_string_equal(value, "two");
+    assert_non_null(at = credentials_read_cookie(at, "JSESSIONID", value, sizeof value));
+    assert_string_equal(value, "three");
+    assert_null(credentials_read_cookie(at, "JSESSIONID", value, sizeof value));
 }
 
 static bool form_of(const char *body, struct password_login *login, bool *known)
@@ -171,6 +187,7 @@ int main(void)
         cmocka_unit_test(basic_that_is_long),
         cmocka_unit_test(bearer),
         cmocka_unit_test(cookies),
+        cmocka_unit_test(cookies_of_the_same_name),
         cmocka_unit_test(forms),
         cmocka_unit_test(forms_that_cannot_be_read),
     };

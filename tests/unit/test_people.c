@@ -66,7 +66,7 @@ static int world_make(void **state)
         return -1;
     snprintf(path, sizeof path, "%s/pktcapd.db", place);
     config = (struct config){0};
-    service = (struct service){.config = &config, .guard = guard_open(2)};
+    service = (struct service){.config = &config, .guard = guard_open(2, 64)};
     admin = (struct caller){.way = WAY_BASIC, .user = "admin", .role = {.name = "admin", .kind = ROLE_ADMIN}};
     as_admin = (struct context){.service = &service, .who = &admin, .client = &CLIENT};
     if (store_open(path, &as_admin.store, &error) != STATUS_OK ||
