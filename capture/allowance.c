@@ -14,9 +14,7 @@ static void count(struct allowance *allowance, int64_t bytes)
 
 void allowance_begin(struct allowance *allowance, struct purse *purse, int64_t most, int64_t taken)
 {
-    *allowance = (struct allowance){0};
-    atomic_store(&allowance->purse, purse);
-    atomic_store(&allowance->most, most);
+    *allowance = (struct allowance){.purse = purse, .most = most};
     count(allowance, taken);
 }
 
