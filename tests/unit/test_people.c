@@ -19,6 +19,7 @@
 
 static char place[] = "/tmp/pktcap-people-XXXXXX", path[64];
 static struct config config;
+static struct data_dir directory;
 static struct service service;
 static const struct client CLIENT = {.address = "192.0.2.1"};
 static struct caller admin, anna, stranger;
@@ -66,7 +67,8 @@ static int world_make(void **state)
         return -1;
     snprintf(path, sizeof path, "%s/pktcapd.db", place);
     config = (struct config){0};
-    service = (struct service){.config = &config, .guard = guard_open(2, 64)};
+    snprintf(directory.path, sizeof directory.path, "%s", place); /* there is no worker to ring for */
+    service = (struct service){.config = &config, .directory = &directory, .guard = guard_open(2, 64)};
     admin = (struct caller){.way = WAY_BASIC, .user = "admin", .role = {.name = "admin", .kind = ROLE_ADMIN}};
     as_admin = (struct context){.service = &service, .who = &admin, .client = &CLIENT};
     if (store_open(path, &as_admin.store, &error) != STATUS_OK ||
