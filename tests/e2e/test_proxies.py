@@ -21,7 +21,8 @@ def location(path, target, more=""):
 
 @pytest.fixture(scope="module")
 def daemon(make_shared_daemon):
-    daemon = make_shared_daemon("--ring-mb", "8", "--trusted-proxies", "127.0.0.1", "--user-header", USER_HEADER).start()
+    # The ring holds all of the long download's packets, however slow the build.
+    daemon = make_shared_daemon("--ring-mb", "64", "--trusted-proxies", "127.0.0.1", "--user-header", USER_HEADER).start()
     add_user(daemon.client, "alice", "operator")
     return daemon
 
