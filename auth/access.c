@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-NAMES_DEFINE(, reach_names, [REACH_NONE] = "no", [REACH_PERSON] = "yes", [REACH_OWN] = "own",
-             [REACH_SEEN] = "seen", [REACH_FILES] = "files", [REACH_ALL] = "all");
-
 /* The table. A password and tokens of one's own are nobody else's business: service/people.h looks after
  * that. */
 static const struct {

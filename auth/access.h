@@ -21,8 +21,6 @@ enum reach {
     REACH_ALL,    /* everybody's */
 };
 
-extern const struct names reach_names;
-
 /* What people of a role kind reach with an operation. */
 enum reach access_reach(enum operation operation, enum role_kind kind);
 

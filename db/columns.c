@@ -116,6 +116,16 @@ int columns_read(sqlite3_stmt *statement, int at, const struct columns *columns,
     return at;
 }
 
+enum status columns_step(struct store *store, sqlite3_stmt *statement, const struct columns *columns,
+                         void *record, bool *row, struct error *error)
+{
+    enum status status = statement_step(store, statement, row, error);
+
+    if (status == STATUS_OK && *row)
+        columns_read(statement, 0, columns, record);
+    return status;
+}
+
 size_t columns_names(const struct columns *columns, const char *table, char *out, size_t size)
 {
     size_t used = 0;

@@ -32,6 +32,10 @@ void columns_bind(sqlite3_stmt *statement, const struct columns *columns, const 
 /* at is the place of the first one in the row; returns the place behind the last. */
 int columns_read(sqlite3_stmt *statement, int at, const struct columns *columns, void *record);
 
+/* Steps, and reads the row that there is; see statement_step(). */
+MUST_USE enum status columns_step(struct store *store, sqlite3_stmt *statement, const struct columns *columns,
+                                  void *record, bool *row, struct error *error);
+
 /* "a, b, c", each behind the name of the table ("s.", or ""); returns the length. */
 size_t columns_names(const struct columns *columns, const char *table, char *out, size_t size);
 

@@ -28,17 +28,14 @@ enum status store_list_roles(struct store *store, void (*visit)(void *context, c
 {
     sqlite3_stmt *statement = statement_get(store, LIST_ROLES, error);
     struct role role;
+    enum status status;
+    bool row;
 
     if (statement == NULL)
         return error->status;
-    for (;;) {
-        bool row;
-        enum status status = statement_step(store, statement, &row, error);
-        if (status != STATUS_OK || !row)
-            return status;
-        columns_read(statement, 0, &role_columns, &role);
+    while ((status = columns_step(store, statement, &role_columns, &role, &row, error)) == STATUS_OK && row)
         visit(context, &role);
-    }
+    return status;
 }
 
 static enum status put_role(struct store *store, const struct role *role, struct error *error)

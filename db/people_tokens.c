@@ -87,17 +87,14 @@ enum status store_list_tokens(struct store *store, const char *user,
     sqlite3_stmt *statement = user == NULL ? statement_get(store, LIST_TOKENS, error)
                                            : statement_of(store, LIST_USER_TOKENS, user, error);
     struct token token;
+    enum status status;
+    bool row;
 
     if (statement == NULL)
         return error->status;
-    for (;;) {
-        bool row;
-        enum status status = statement_step(store, statement, &row, error);
-        if (status != STATUS_OK || !row)
-            return status;
-        columns_read(statement, 0, &token_columns, &token);
+    while ((status = columns_step(store, statement, &token_columns, &token, &row, error)) == STATUS_OK && row)
         visit(context, &token);
-    }
+    return status;
 }
 
 static enum status revoke_token(struct store *store, const char *id, int64_t now_ms, struct error *error)

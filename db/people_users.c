@@ -61,17 +61,14 @@ enum status store_list_users(struct store *store, void (*visit)(void *context, c
 {
     sqlite3_stmt *statement = statement_get(store, LIST_USERS, error);
     struct user user;
+    enum status status;
+    bool row;
 
     if (statement == NULL)
         return error->status;
-    for (;;) {
-        bool row;
-        enum status status = statement_step(store, statement, &row, error);
-        if (status != STATUS_OK || !row)
-            return status;
-        columns_read(statement, 0, &user_columns, &user);
+    while ((status = columns_step(store, statement, &user_columns, &user, &row, error)) == STATUS_OK && row)
         visit(context, &user);
-    }
+    return status;
 }
 
 /* ---- changes ---- */
